@@ -1,0 +1,62 @@
+# Everything runs in .venv, by relative paths, so that the repository may stand
+# anywhere, also below a folder with spaces in its name.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+RECIPE := recipes/LibriSpeech/ASR/packet_loss
+
+# A program that runs with status 0 for a Python that the pinned packages have
+# releases for.
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make setup   install the pinned packages into $(VENV) (about 5 GB)"
+	@echo "make demo    train the packet-loss recipe on the mini corpus, print its table"
+	@echo "make test    check the style, then run every test and docstring example"
+	@echo "make lint    check the style alone"
+	@echo "make clean   remove $(VENV) and caches; results and data stay"
+	@echo
+	@echo "Needs Python 3.10, 3.11 or 3.12; name one with PYTHON=/path/to/python."
+
+setup: $(STAMP)
+
+# Build isolation would fetch a setuptools that no constraint pins.
+$(STAMP): pyproject.toml constraints.txt
+	@if $(RUN) -c 'import pip; $(SUPPORTED)' 2>/dev/null; then exit 0; fi; \
+	if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; \
+	else set -- python3 python3.12 python3.11 python3.10; fi; \
+	for python in "$$@"; do \
+		if "$$python" -c '$(SUPPORTED)' 2>/dev/null; then \
+			echo "making $(VENV) with $$python"; \
+			exec "$$python" -m venv --clear $(VENV); \
+		fi; \
+	done; \
+	echo "error: $$*: no Python 3.10, 3.11 or 3.12 among them;" \
+		"name one with: make setup PYTHON=/path/to/python" >&2; \
+	exit 2
+	$(RUN) -m pip install --constraint constraints.txt setuptools
+	$(RUN) -m pip install --constraint constraints.txt --no-build-isolation \
+		--editable '.[demo,dev]'
+	@touch $@
+
+demo: setup
+	cd $(RECIPE) && ../../../../$(RUN) train.py hparams/mini.yaml
+
+lint: setup
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m yamllint --no-warnings .
+	$(RUN) -m codespell_lib
+
+test: lint
+	$(RUN) -m pytest
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Train a front-end that makes a frozen Whisper survive packet loss.
+
+The recipe of "Enhanced ASR Robustness to Packet Loss with a Front-End
+Adaptation Network" (Dissen et al., Interspeech 2024).
+
+    python train.py hparams/mini.yaml
+    python train.py hparams/plc_whisper.yaml --data_folder /data/LibriSpeech
+    torchrun --nproc_per_node=2 train.py hparams/mini.yaml
+
+After training, or alone with ``--test_only``, the best checkpoint and the bare
+Whisper are evaluated on the same damaged packets.
+"""
+
+from pathlib import Path
+
+import speechbrain as sb
+from speechbrain.utils.distributed import ddp_init_group, run_on_main
+
+from speechbrain_ext.brains.experiment import load_hparams, run
+from speechbrain_ext.brains.restoration import RestorationBrain
+from speechbrain_ext.corpora.dataset import manifest_dataset
+from speechbrain_ext.corpora.prepare import prepare_corpus
+from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
+from speechbrain_ext.inference.export import export_packet_loss_asr
+
+
+def main(hparams_file, run_opts, overrides):
+    """Prepare the data, train, evaluate.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The YAML file.
+    run_opts : RunOptions
+        SpeechBrain's run options.
+    overrides : dict
+        Values from the command line, by key.
+    """
+    ddp_init_group(run_opts)
+    hparams = load_hparams(hparams_file, overrides)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    if not hparams["skip_prep"]:
+        run_on_main(
+            prepare_corpus,
+            kwargs={
+                "data_folder": hparams["data_folder"],
+                "save_folder": hparams["output_folder"],
+                "train_splits": hparams["train_splits"],
+                "valid_splits": hparams["valid_splits"],
+                "test_splits": hparams["test_splits"],
+                "train_minutes": hparams["train_minutes"],
+            },
+        )
+
+    loggers = [hparams["train_logger"]]
+    if hparams["tensorboard"]:
+        loggers.append(hparams["tensorboard_logger"]())
+    brain = RestorationBrain(
+        front_end=hparams["front_end"],
+        features=hparams["features"],
+        criteria=hparams["criteria"],
+        weights=hparams["weights"],
+        back_end=hparams["back_end"],
+        waveform_damage=hparams["waveform_damage"],
+        feature_damage=hparams["feature_damage"],
+        valid_rate=hparams["valid_rate"],
+        lr_annealing=hparams["lr_annealing"],
+        train_loggers=loggers,
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    if not brain.test_only:
+        brain.fit(
+            hparams["epoch_counter"],
+            manifest_dataset(hparams["train_csv"]),
+            manifest_dataset(hparams["valid_csv"]),
+            train_loader_kwargs=hparams["train_loader_opts"],
+            valid_loader_kwargs=hparams["valid_loader_opts"],
+        )
+
+    # What is evaluated is what a user will load: the exported folder.
+    brain.on_evaluate_start(min_key="WER")
+    model_folder = Path(hparams["output_folder"]) / "model"
+    run_on_main(
+        export_packet_loss_asr,
+        kwargs={
+            "experiment_folder": hparams["output_folder"],
+            "front_end": brain.modules.front_end,
+            "damage": hparams["test_damage"],
+            "folder": model_folder,
+        },
+    )
+    run_on_main(
+        evaluate_packet_loss,
+        kwargs={
+            "model": model_folder,
+            "system": hparams["system"],
+            "manifest": hparams["test_csv"],
+            "damage": hparams["test_damage"],
+            "rates": hparams["test_rates"],
+            "seeds": hparams["test_seeds"],
+            "results_folder": hparams["output_folder"],
+            "batch_size": hparams["test_batch_size"],
+            "debug": brain.debug,
+        },
+    )
+
+
+if __name__ == "__main__":
+    run(main)

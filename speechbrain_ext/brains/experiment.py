@@ -1,0 +1,211 @@
+"""What every train.py does before and after it builds its Brain."""
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import os
+import re
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from speechbrain.utils.run_opts import RunOptions
+
+from speechbrain_ext.errors import UserError, exit_on_user_error
+
+
+def parse_arguments(argv=None):
+    """Split a command line into the YAML file, run options and overrides.
+
+    SpeechBrain's own parser takes ``--dev`` for ``--device``, passes a
+    misspelt key on silently, breaks a value at its ``=``, and leaves
+    ``--optimizer_step_limit`` a string. This one refuses what it does not
+    know, and chooses gloo for processes without GPUs.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        The arguments; ``sys.argv[1:]`` if not given.
+
+    Returns
+    -------
+    hparams_file : str
+        The YAML file.
+    run_opts : RunOptions
+        SpeechBrain's run options.
+    overrides : dict
+        Value by top-level key of the YAML file.
+
+    Raises
+    ------
+    UserError
+        For a missing file, an unknown key, or a key without a value.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "train.yaml"
+    >>> _ = file.write_text("lr: 0.1\\nseed: 1\\n")
+    >>> name, options, overrides = parse_arguments([str(file), "--lr", "0.2"])
+    >>> overrides
+    {'lr': 0.2}
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = RunOptions._create_parser()
+    parser.allow_abbrev = False
+    parser.description = (
+        "Train a recipe. Any top-level key of the YAML file can be set as "
+        "--key value; what follows are SpeechBrain's run options."
+    )
+    parser.exit_on_error = False
+    try:
+        with _one_line_errors(parser):
+            known, rest = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(f"command line: {error}") from error
+    options = _without(argv, rest)
+    if "RANK" in os.environ and not torch.cuda.is_available():
+        # The default, nccl, is for GPUs only.
+        options += ["--distributed_backend", "gloo"]
+    hparams_file, run_opts, _ = RunOptions.from_command_line_args(options)
+    if known.optimizer_step_limit is not None:
+        run_opts = dataclasses.replace(
+            run_opts, optimizer_step_limit=_step_limit(known)
+        )
+    overrides = _overrides(hparams_file, rest, parser)
+    return hparams_file, run_opts, overrides
+
+
+def _step_limit(known):
+    try:
+        return int(known.optimizer_step_limit)
+    except ValueError:
+        raise UserError(
+            f"--optimizer_step_limit: {known.optimizer_step_limit!r}; "
+            "expected a whole number"
+        ) from None
+
+
+@contextlib.contextmanager
+def _one_line_errors(parser):
+    def fail(message):
+        raise UserError(f"command line: {message}")
+
+    parser.error = fail
+    yield
+
+
+def _without(argv, rest):
+    """``argv`` less the arguments that the parser passed on."""
+    kept, left = [], list(rest)
+    for argument in argv:
+        if left and argument == left[0]:
+            left.pop(0)
+        else:
+            kept.append(argument)
+    return kept
+
+
+def _top_level_keys(hparams_file):
+    try:
+        text = Path(hparams_file).read_text(encoding="utf-8")
+    except OSError:
+        raise UserError(
+            f"{hparams_file}: no such file; expected a YAML file of "
+            "hyperparameters"
+        ) from None
+    return re.findall(r"^([A-Za-z_]\w*):", text, flags=re.MULTILINE)
+
+
+def _overrides(hparams_file, rest, parser):
+    keys = _top_level_keys(hparams_file)
+    overrides, position = {}, 0
+    while position < len(rest):
+        argument = rest[position]
+        position += 1
+        if not argument.startswith("--"):
+            raise UserError(
+                f"command line: '{argument}' follows no --key; "
+                "expected --key value"
+            )
+        key, equals, value = argument[2:].partition("=")
+        if key not in keys:
+            options = [name[2:] for name in parser._option_string_actions]
+            close = difflib.get_close_matches(key, keys + options, n=1)
+            hint = f"; did you mean --{close[0]}?" if close else ""
+            raise UserError(
+                f"--{key}: neither a key of {hparams_file} nor a run "
+                f"option{hint}"
+            )
+        if not equals:
+            if position == len(rest):
+                raise UserError(f"--{key}: no value; expected --{key} value")
+            value = rest[position]
+            position += 1
+        overrides[key] = _parse_value(key, value)
+    return overrides
+
+
+def _parse_value(key, value):
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    # YAML 1.1 reads 1e-3 as a string.
+    if isinstance(parsed, str):
+        with contextlib.suppress(ValueError):
+            return float(parsed)
+    return parsed
+
+
+def load_hparams(hparams_file, overrides):
+    """Load a recipe's YAML file.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The file.
+    overrides : dict
+        Value by top-level key.
+
+    Returns
+    -------
+    dict
+        The built objects and values.
+
+    Raises
+    ------
+    UserError
+        When the file is no YAML, or a value is still to be filled in.
+    """
+    with open(hparams_file, encoding="utf-8") as file:
+        try:
+            resolved = resolve_references(file, overrides).getvalue()
+        except yaml.YAMLError as error:
+            raise UserError(
+                f"{hparams_file}: not valid YAML "
+                f"({' '.join(str(error).split())[:160]})"
+            ) from error
+    missing = re.search(r"^(\w+): *!PLACEHOLDER", resolved, re.MULTILINE)
+    if missing:
+        raise UserError(
+            f"{missing[1]}: {hparams_file} leaves it open; "
+            f"expected --{missing[1]} VALUE"
+        )
+    with open(hparams_file, encoding="utf-8") as file:
+        return load_hyperpyyaml(file, overrides)
+
+
+def run(main):
+    """Run a train.py's main function as a command.
+
+    Arguments
+    ---------
+    main : callable
+        ``(hparams_file, run_opts, overrides) -> None``.
+    """
+    with exit_on_user_error():
+        main(*parse_arguments())

@@ -1,0 +1,338 @@
+"""The training loop that every recipe shares."""
+
+from collections import defaultdict
+
+import speechbrain as sb
+import torch
+from speechbrain.dataio.sampler import DynamicBatchSampler
+from speechbrain.utils.distributed import is_distributed_initialized
+from torch.nn.parallel import DistributedDataParallel
+
+from speechbrain_ext.audio import SAMPLE_RATE
+from speechbrain_ext.corruption.lost_packets import lost_samples
+from speechbrain_ext.criteria.restoration import Restoration
+from speechbrain_ext.features.whisper_log_mel import HOP_LENGTH
+from speechbrain_ext.metrics.wer import WordErrorRate
+
+
+class RestorationBrain(sb.Brain):
+    """Damage speech, repair it with a front-end, judge the repair.
+
+    Arguments
+    ---------
+    front_end : torch.nn.Module
+        ``(features, lengths, lost) -> features``; what is trained.
+    features : torch.nn.Module
+        ``(wavs, lengths) -> [batch, frames, channels]``.
+    criteria : dict[str, torch.nn.Module]
+        Each takes a :class:`Restoration` and returns one loss an utterance.
+    weights : dict[str, float]
+        A weight a criterion. With 0 it is not computed.
+    back_end : torch.nn.Module
+        The frozen recogniser; gives the word error rate in validation.
+    waveform_damage, feature_damage : callable, optional
+        From :mod:`speechbrain_ext.corruption`; damage before and after the
+        features are computed.
+    valid_rate : float
+        Share of the units that validation loses, in each utterance.
+    lr_annealing : callable
+        ``epoch -> (present learning rate, next learning rate)``.
+    train_logger : object
+        A SpeechBrain train logger.
+    tensorboard_logger : object, optional
+        Another one.
+    **kwargs
+        What :class:`speechbrain.Brain` takes: ``opt_class``, ``hparams``,
+        ``run_opts``, ``checkpointer``.
+    """
+
+    def __init__(
+        self,
+        front_end,
+        features,
+        criteria,
+        weights,
+        back_end,
+        waveform_damage=None,
+        feature_damage=None,
+        valid_rate=0.3,
+        lr_annealing=None,
+        train_loggers=(),
+        **kwargs,
+    ):
+        self.weights = {
+            name: float(weight) for name, weight in weights.items() if weight
+        }
+        used = {name: criteria[name] for name in self.weights}
+        super().__init__(
+            modules={
+                "front_end": front_end,
+                "features": features,
+                "back_end": back_end,
+                # Networks inside a criterion follow the device only from here.
+                "criteria": torch.nn.ModuleDict(used),
+            },
+            **kwargs,
+        )
+        self.waveform_damage = waveform_damage
+        self.feature_damage = feature_damage
+        self.valid_rate = valid_rate
+        self.lr_annealing = lr_annealing
+        self.train_loggers = train_loggers
+        self.epoch = 0
+
+    def compute_forward(self, batch, stage):
+        """Damage and repair a batch.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            With ``id``, ``sig`` and ``wrd``.
+        stage : sb.Stage
+            Training draws a rate an utterance, validation uses one rate.
+
+        Returns
+        -------
+        Restoration
+        """
+        batch = batch.to(self.device)
+        wavs, lengths = batch.sig
+        train = stage == sb.Stage.TRAIN
+        epoch, rate = (self.epoch, None) if train else (0, self.valid_rate)
+        features = self.modules.features
+        with torch.no_grad():
+            clean = features(wavs, lengths)
+            frames = clean.shape[1]
+            frame_lengths = lengths * wavs.shape[1] / (HOP_LENGTH * frames)
+            damaged_wavs, damaged = wavs, clean
+            lost = clean.new_zeros(clean.shape[:2])
+            if self.waveform_damage is not None:
+                damaged_wavs, packets = self.waveform_damage(
+                    wavs, lengths, batch.id, epoch, rate
+                )
+                damaged = features(damaged_wavs, lengths)
+                samples = lost_samples(
+                    packets,
+                    self.waveform_damage.packet_samples,
+                    wavs.shape[1],
+                )
+                lost = features.lost_share(samples, frames)
+            if self.feature_damage is not None:
+                damaged, units = self.feature_damage(
+                    damaged, frame_lengths, batch.id, epoch, rate
+                )
+                lost = torch.maximum(lost, units.to(lost.dtype))
+        return Restoration(
+            ids=batch.id,
+            texts=batch.wrd,
+            wavs=wavs,
+            damaged_wavs=damaged_wavs,
+            lengths=lengths,
+            clean=clean,
+            damaged=damaged,
+            repaired=self.modules.front_end(damaged, frame_lengths, lost),
+            frame_lengths=frame_lengths,
+            lost=lost,
+        )
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Weigh the criteria and, in validation, read the repaired speech.
+
+        Arguments
+        ---------
+        predictions : Restoration
+            What :meth:`compute_forward` returned.
+        batch : PaddedBatch
+            The batch.
+        stage : sb.Stage
+            The stage.
+
+        Returns
+        -------
+        torch.Tensor
+            The weighted sum, averaged over the utterances.
+        """
+        total = 0.0
+        for name, criterion in self.modules.criteria.items():
+            losses = criterion(predictions)
+            self.losses[name].update(
+                zip(predictions.ids, losses.detach().tolist())
+            )
+            total = total + self.weights[name] * losses.mean()
+        if stage != sb.Stage.TRAIN:
+            seconds = predictions.lengths * predictions.wavs.shape[1]
+            texts = self.modules.back_end.transcribe(
+                predictions.repaired, seconds / SAMPLE_RATE, beam_size=1
+            )
+            self.texts.update(
+                zip(predictions.ids, zip(texts, predictions.texts))
+            )
+        return total
+
+    def evaluate_batch(self, batch, stage):
+        """Evaluate a batch on one of the processes.
+
+        Every process iterates over the same whole batches and takes its turn,
+        so no utterance is scored twice and none is padded differently.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        stage : sb.Stage
+            The stage.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss; NaN where it is another process's turn.
+        """
+        if is_distributed_initialized():
+            turn = self.step % torch.distributed.get_world_size()
+            if turn != torch.distributed.get_rank():
+                return torch.tensor(float("nan"))
+        return super().evaluate_batch(batch, stage)
+
+    def on_stage_start(self, stage, epoch=None):
+        """Begin to collect the utterances' losses and texts.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage.
+        epoch : int, optional
+            The epoch, which the damage depends on.
+        """
+        self.losses = defaultdict(dict)
+        self.texts = {}
+        self.epoch = epoch or 0
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Log, anneal the learning rate and save.
+
+        Arguments
+        ---------
+        stage : sb.Stage
+            The stage.
+        stage_loss : float
+            SpeechBrain's running average of this process.
+        epoch : int, optional
+            The epoch.
+        """
+        stats = self._gather_stats()
+        if stage == sb.Stage.TRAIN:
+            self.train_stats = stats
+            return
+        old_lr, new_lr = self.optimizer.param_groups[0]["lr"], None
+        if self.lr_annealing is not None:
+            old_lr, new_lr = self.lr_annealing(epoch)
+            sb.nnet.schedulers.update_learning_rate(self.optimizer, new_lr)
+        for logger in self.train_loggers:
+            logger.log_stats(
+                {"epoch": epoch, "lr": old_lr},
+                train_stats=self.train_stats,
+                valid_stats=stats,
+            )
+        if self.checkpointer is not None:
+            self.checkpointer.save_and_keep_only(
+                meta={"WER": stats["WER"], "epoch": epoch},
+                min_keys=["WER"],
+                importance_keys=[],
+            )
+
+    def _gather_stats(self):
+        """Mean losses, and the word error rate, over all processes."""
+        parts = [(dict(self.losses), self.texts)]
+        if is_distributed_initialized():
+            parts = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(
+                parts, (dict(self.losses), self.texts)
+            )
+        stats = {}
+        for name in self.weights:
+            merged = {}
+            for losses, _ in parts:
+                merged.update(losses.get(name, {}))
+            # In the utterances' order: a sum's last digits depend on it.
+            values = [merged[key] for key in sorted(merged)]
+            stats[name] = sum(values) / max(1, len(values))
+        stats["loss"] = sum(
+            weight * stats[name] for name, weight in self.weights.items()
+        )
+        texts = {k: v for _, part in parts for k, v in part.items()}
+        if texts:
+            score = WordErrorRate()
+            for key in sorted(texts):
+                hypothesis, reference = texts[key]
+                score.append([key], [hypothesis], [reference])
+            stats["WER"] = 100 * score.summarize()
+        return stats
+
+    def on_fit_start(self):
+        """Prepare as SpeechBrain does; keep the learning rate of the epoch."""
+        super().on_fit_start()
+
+    def init_optimizers(self):
+        """Give the optimiser what is trained, and nothing frozen."""
+        trained = [p for p in self.modules.parameters() if p.requires_grad]
+        self.optimizer = self.opt_class(trained)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        if self.checkpointer is not None:
+            self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def make_dataloader(self, dataset, stage, **loader_kwargs):
+        """Make a data loader; batches of similar length in training.
+
+        Arguments
+        ---------
+        dataset : DynamicItemDataset
+            The utterances.
+        stage : sb.Stage
+            In training, ``batch_seconds`` and ``num_buckets`` among the
+            arguments ask for batches of similar length.
+        **loader_kwargs
+            As :class:`speechbrain.Brain` takes them.
+
+        Returns
+        -------
+        torch.utils.data.DataLoader
+        """
+        seconds = loader_kwargs.pop("batch_seconds", None)
+        buckets = loader_kwargs.pop("num_buckets", 10)
+        seed = loader_kwargs.pop("seed", 0)
+        if seconds is None:
+            return super().make_dataloader(dataset, stage, **loader_kwargs)
+        sampler = DynamicBatchSampler(
+            dataset,
+            max_batch_length=seconds,
+            num_buckets=buckets,
+            seed=seed,
+        )
+        loader = super().make_dataloader(
+            dataset, stage, batch_sampler=sampler, **loader_kwargs
+        )
+        if self.train_sampler is None:
+            # SpeechBrain leaves a single process's batch sampler alone, and
+            # every epoch would have the same batches.
+            self.train_sampler = sampler
+        return loader
+
+    def _wrap_distributed(self):
+        """As SpeechBrain's, but BatchNorm is synchronised on GPUs only.
+
+        The synchronised one raises on a CPU.
+        """
+        if not self.distributed_launch:
+            super()._wrap_distributed()
+            return
+        cuda = self.device_type == "cuda"
+        for name, module in self.modules.items():
+            if not any(p.requires_grad for p in module.parameters()):
+                continue
+            if cuda:
+                module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module)
+            self.modules[name] = DistributedDataParallel(
+                module,
+                device_ids=[self.device] if cuda else None,
+                find_unused_parameters=self.find_unused_parameters,
+            )

@@ -1,0 +1,310 @@
+"""The ``speechbrain-ext`` command."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from speechbrain_ext import __version__
+from speechbrain_ext.errors import UserError, exit_on_user_error
+
+_TRANSCRIBE_EPILOG = """\
+examples:
+  speechbrain-ext transcribe call.wav --model pretrained/plc-whisper-tiny.en
+  speechbrain-ext transcribe call.wav --lost call_is_lost.txt --model ORG/NAME
+  speechbrain-ext transcribe *.wav --model FOLDER --json > texts.jsonl
+
+A lost-packet file is text, a 0 or 1 a line, a line a 20 ms packet from the
+start of the file (1 = lost). Without one, runs of exact digital silence that
+are at least 20 ms long count as lost.
+"""
+
+_CORRUPT_EPILOG = """\
+example:
+  speechbrain-ext corrupt in.wav out.wav --loss 0.4 --seed 1 --lost-out lost.txt
+
+Packets of 20 ms are lost in bursts (Gilbert-Elliott); their samples are zero.
+The same seed and input name lose the same packets.
+"""
+
+_EVALUATE_EPILOG = """\
+example:
+  speechbrain-ext evaluate --model pretrained/plc-whisper-tiny.en \\
+      --data /data/LJSpeech-1.1 --rates 0 0.3 0.4 0.5 --seeds 0 1 2 --out results
+
+Writes results.json, results.md and the figure. What is finished is kept: run
+it again with the same settings and it goes on.
+"""
+
+
+def main(argv=None):
+    """Run the command.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        The arguments; the command line's if not given.
+
+    Returns
+    -------
+    int
+        The exit status: 0. A user's error exits with 2 and one line.
+
+    Example
+    -------
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    ...
+    SystemExit: 0
+    """
+    arguments = _parser().parse_args(argv)
+    with exit_on_user_error():
+        arguments.run(arguments)
+        sys.stdout.flush()
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="speechbrain-ext",
+        description="Speech recognition that survives packet loss.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_transcribe, _add_corrupt, _add_evaluate):
+        add(commands)
+    return parser
+
+
+def _add_command(commands, name, run, summary, epilog):
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_transcribe(commands):
+    command = _add_command(
+        commands,
+        "transcribe",
+        _transcribe,
+        "write down what is said in audio files",
+        _TRANSCRIBE_EPILOG,
+    )
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="audio of any rate, channel count and length",
+    )
+    command.add_argument(
+        "--model",
+        required=True,
+        metavar="SOURCE",
+        help="a model's folder or a hub id",
+    )
+    command.add_argument(
+        "--lost", metavar="FILE", help="lost-packet file, for one audio file"
+    )
+    command.add_argument(
+        "--front-end",
+        choices=["none"],
+        help="none: the bare recogniser, with the same decoding",
+    )
+    command.add_argument(
+        "--backend",
+        choices=["torch"],
+        default="torch",
+        help="what runs the recogniser (default: torch)",
+    )
+    command.add_argument(
+        "--device", metavar="DEVICE", help="for example cpu or cuda:0"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="one JSON object a line"
+    )
+
+
+def _add_corrupt(commands):
+    command = _add_command(
+        commands,
+        "corrupt",
+        _corrupt,
+        "lose packets of an audio file",
+        _CORRUPT_EPILOG,
+    )
+    command.add_argument("input", metavar="IN", help="audio file")
+    command.add_argument("output", metavar="OUT", help="16 kHz .wav or .flac")
+    command.add_argument(
+        "--loss",
+        type=float,
+        required=True,
+        metavar="RATE",
+        help="share of the packets that are lost, 0 to 1",
+    )
+    command.add_argument(
+        "--seed", type=int, required=True, metavar="N", help="of the damage"
+    )
+    command.add_argument(
+        "--mean-burst",
+        type=float,
+        default=3.0,
+        metavar="B",
+        help="mean length of a burst of losses, in packets (default: 3)",
+    )
+    command.add_argument(
+        "--lost-out", metavar="FILE", help="write the lost-packet file here"
+    )
+
+
+def _add_evaluate(commands):
+    command = _add_command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "measure a model and its bare recogniser on the same lost packets",
+        _EVALUATE_EPILOG,
+    )
+    command.add_argument(
+        "--model",
+        required=True,
+        metavar="SOURCE",
+        help="a model's folder or a hub id",
+    )
+    command.add_argument(
+        "--data",
+        required=True,
+        metavar="PATH",
+        help="a CSV manifest, or a folder in LJSpeech's layout (all of it)",
+    )
+    command.add_argument("--out", required=True, metavar="DIR", help="results")
+    command.add_argument(
+        "--rates",
+        type=float,
+        nargs="+",
+        default=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+        metavar="RATE",
+        help="loss rates, fractions (default: 0 to 0.6)",
+    )
+    command.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[0],
+        metavar="N",
+        help="damage seeds; errors are summed over them (default: 0)",
+    )
+    command.add_argument(
+        "--mean-burst", type=float, default=3.0, metavar="B", help="in packets"
+    )
+    command.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="(default: 8)"
+    )
+    command.add_argument("--test-set", metavar="NAME", help="in the results")
+    command.add_argument(
+        "--device", metavar="DEVICE", help="for example cpu or cuda:0"
+    )
+
+
+def _run_options(arguments):
+    return {"device": arguments.device} if arguments.device else None
+
+
+def _transcribe(arguments):
+    # Here, and not above, so that --help answers at once.
+    from tqdm import tqdm
+
+    from speechbrain_ext.inference import PacketLossASR
+
+    if arguments.lost and len(arguments.files) > 1:
+        raise UserError(
+            f"{arguments.lost}: one lost-packet file for "
+            f"{len(arguments.files)} audio files; expected one audio file"
+        )
+    asr = PacketLossASR.from_hparams(
+        arguments.model, run_opts=_run_options(arguments)
+    )
+    front_end = arguments.front_end != "none"
+    bar = tqdm(
+        arguments.files,
+        unit="file",
+        disable=len(arguments.files) == 1 or not sys.stderr.isatty(),
+    )
+    for file in bar:
+        signal, lost = asr.read(file, arguments.lost)
+        text = asr.transcribe_signal(signal, lost, front_end)
+        if arguments.json:
+            row = {
+                "file": file,
+                "text": text,
+                "duration": round(len(signal) / 16000, 3),
+                "lost_fraction": round(lost.float().mean().item(), 4),
+            }
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        elif len(arguments.files) == 1:
+            print(text)
+        else:
+            print(f"{file}: {text}", flush=True)
+
+
+def _corrupt(arguments):
+    import torch
+
+    from speechbrain_ext.audio import load_audio, save_audio
+    from speechbrain_ext.corruption.loss_models import (
+        GilbertElliottLoss,
+        check_rate,
+    )
+    from speechbrain_ext.corruption.lost_packets import write_lost_packets
+    from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
+
+    rate = check_rate(arguments.loss)
+    damage = WaveformPacketLoss(
+        GilbertElliottLoss(mean_burst=arguments.mean_burst), arguments.seed
+    )
+    signal = load_audio(arguments.input)
+    name = Path(arguments.input).stem
+    damaged, lost = damage(
+        signal[None], torch.ones(1), [name], epoch=0, rate=rate
+    )
+    save_audio(arguments.output, damaged[0])
+    if arguments.lost_out:
+        write_lost_packets(arguments.lost_out, lost[0])
+
+
+def _evaluate(arguments):
+    from speechbrain_ext.corpora.ljspeech import prepare_ljspeech
+    from speechbrain_ext.corruption.loss_models import GilbertElliottLoss
+    from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
+    from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
+
+    manifest, name = Path(arguments.data), arguments.test_set
+    if manifest.is_dir():
+        name = name or manifest.name
+        manifest = prepare_ljspeech(
+            manifest, arguments.out, valid_fraction=0.0, test_fraction=1.0
+        )["test"]
+    evaluate_packet_loss(
+        arguments.model,
+        manifest,
+        WaveformPacketLoss(
+            GilbertElliottLoss(mean_burst=arguments.mean_burst), seed=0
+        ),
+        arguments.out,
+        rates=arguments.rates,
+        seeds=arguments.seeds,
+        batch_size=arguments.batch_size,
+        test_set=name,
+        run_opts=_run_options(arguments),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,311 @@
+"""The mini corpus: an hour or less of speech with known text, made on the spot.
+
+SVOX Pico speaks sentences of a grammar (:mod:`mini_sentences`) in many voices.
+It stands in for LibriSpeech where nothing can be downloaded.
+"""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import wave
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+import numpy
+from tqdm import tqdm
+
+from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
+from speechbrain_ext.corpora.mini_sentences import (
+    grammar_checksum,
+    random_sentence,
+)
+from speechbrain_ext.corpora.pico import SAMPLE_RATE, Request, synthesise
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write, describe
+
+#: To be raised when a change below gives other bytes for the same settings; a
+#: change of the grammar is seen by itself.
+VERSION = 1
+#: Seconds; what is shorter or longer is left out.
+SHORTEST, LONGEST = 2.0, 6.0
+#: Pico's percents that sound like people.
+PITCHES = range(78, 134, 2)
+SPEEDS = range(80, 117)
+VOLUMES = range(20, 71)
+#: Noise floors in steps of 16 bits. Pico falls digitally silent between words;
+#: a microphone never does, and lost packets are found by that silence.
+NOISES = range(3, 31)
+#: Voices of each accent in a split, and the split's place in the random
+#: streams. Test comes first: it is then the same for any size of train.
+SPLITS = {"test": 4, "valid": 4, "train": 20}
+ACCENTS = {"us": "en-US", "gb": "en-GB"}
+
+MARKER = "mini.json"
+#: What a process speaks at once, and the seconds of a typical sentence.
+_AT_ONCE = 16
+_TYPICAL = 3.5
+
+
+class Voice(NamedTuple):
+    """Who speaks: an accent at a pitch and a speed."""
+
+    accent: str
+    pitch: int
+    speed: int
+
+    @property
+    def name(self):
+        """str : The speaker's ID in the manifests."""
+        return f"{self.accent}-p{self.pitch:03d}-s{self.speed:03d}"
+
+
+def prepare_mini(
+    data_folder,
+    save_folder=None,
+    seed=1234,
+    train_minutes=36.0,
+    valid_utterances=60,
+    test_utterances=80,
+    n_workers=None,
+):
+    """Make the mini corpus, unless it is there already.
+
+    Sentences and voices of train, valid and test are disjoint. The same
+    settings give the same bytes on every machine; valid and test do not depend
+    on ``train_minutes``. The corpus appears whole or not at all, and several
+    processes may call this at once: one makes it, the others wait.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Where ``wav/``, ``train.csv``, ``valid.csv`` and ``test.csv`` shall be.
+        A mini corpus of other settings that stands there is replaced.
+    save_folder : str or Path, optional
+        Where to put copies of the manifests.
+    seed : int
+        Of sentences, voices and noise floors.
+    train_minutes : float
+        Minutes of speech to train on; the other two add about nine.
+    valid_utterances : int
+        How many to validate on.
+    test_utterances : int
+        How many to test on.
+    n_workers : int, optional
+        Processes that speak; as many as there are cores when not given.
+
+    Returns
+    -------
+    dict
+        The manifest's Path for ``"train"``, ``"valid"`` and ``"test"``.
+
+    Raises
+    ------
+    UserError
+        When ``py-nanotts`` is missing, when the folder holds something else,
+        when it cannot be written, or for a size that is not above 0.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> manifests = prepare_mini(
+    ...     folder, train_minutes=0.1, valid_utterances=1, test_utterances=1
+    ... )
+    >>> len(read_manifest(manifests["test"]))
+    1
+    """
+    folder = Path(data_folder).absolute()
+    sizes = {
+        "train_minutes": train_minutes,
+        "valid_utterances": valid_utterances,
+        "test_utterances": test_utterances,
+    }
+    for key, size in sizes.items():
+        if not size > 0:
+            raise UserError(f"{key}: is {size}; expected a number above 0")
+    settings = {
+        "version": VERSION,
+        "grammar": grammar_checksum(),
+        "seed": seed,
+        **sizes,
+    }
+    if not _is_complete(folder, settings):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(folder / ".mini.lock"):
+                if not _is_complete(folder, settings):
+                    _make(folder, settings, n_workers or os.cpu_count() or 1)
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot be written: {describe(error)}"
+            ) from error
+    manifests = {split: folder / f"{split}.csv" for split in SPLITS}
+    if save_folder is None:
+        return manifests
+    copies = {split: Path(save_folder) / f"{split}.csv" for split in SPLITS}
+    for split, copy in copies.items():
+        if copy.absolute() != manifests[split]:
+            write_manifest(copy, read_manifest(manifests[split]))
+    return copies
+
+
+def _is_complete(folder, settings):
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        for split in SPLITS:
+            # A corpus that was moved or lost a file is made anew.
+            read_manifest(folder / f"{split}.csv")
+    except (OSError, ValueError, UserError):
+        return False
+    return marker == {**settings, "complete": True}
+
+
+def _make(folder, settings, n_workers):
+    """Speak beside the old corpus, if any, and then take its place."""
+    parts = ["wav", *(f"{split}.csv" for split in SPLITS)]
+    if not (folder / MARKER).exists():
+        for part in parts:
+            if (folder / part).exists():
+                raise UserError(
+                    f"{folder / part}: is not of the mini corpus; expected a "
+                    "new or empty folder to make it in"
+                )
+    partial = folder / "wav.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    rows = _speak_splits(partial, settings, n_workers)
+    _mark(folder, {**settings, "complete": False})
+    shutil.rmtree(folder / "wav", ignore_errors=True)
+    partial.rename(folder / "wav")
+    for split in SPLITS:
+        for row in rows[split]:
+            row["wav"] = folder / "wav" / row["wav"]
+        write_manifest(folder / f"{split}.csv", rows[split])
+    _mark(folder, {**settings, "complete": True})
+
+
+def _mark(folder, state):
+    with atomic_write(folder / MARKER) as temporary:
+        temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+
+def _speak_splits(folder, settings, n_workers):
+    """Speak all splits; return the rows of each, ``wav`` below ``folder``."""
+    voices = _draw_voices(settings["seed"])
+    said, rows = set(), {}
+    for place, split in enumerate(SPLITS):
+        (folder / split).mkdir(parents=True)
+        rng = _generator(settings["seed"], place)
+        candidates = _candidates(rng, voices[split], said)
+        rows[split] = _speak_split(
+            folder, split, candidates, settings, n_workers
+        )
+        said.update(_spoken_key(row["wrd"]) for row in rows[split])
+    return rows
+
+
+def _generator(*key):
+    # Named, as NumPy may change which one its default is.
+    return numpy.random.Generator(numpy.random.PCG64(key))
+
+
+def _draw_voices(seed):
+    """Give each split voices of its own; no two of an accent share a pitch."""
+    rng = _generator(seed, len(SPLITS))
+    voices = {split: [] for split in SPLITS}
+    for accent in ACCENTS:
+        pitches = iter(rng.permutation(PITCHES))
+        for split, count in SPLITS.items():
+            voices[split] += [
+                Voice(accent, int(pitch), int(rng.choice(SPEEDS)))
+                for pitch in itertools.islice(pitches, count)
+            ]
+    return voices
+
+
+def _candidates(rng, voices, said):
+    """Yield what could be said, for ever: voice, request and noise."""
+    said = set(said)
+    # Accents alternate, so that a short split has both.
+    half = len(voices) // 2
+    turns = [
+        voice for pair in zip(voices[:half], voices[half:]) for voice in pair
+    ]
+    for voice in itertools.cycle(turns):
+        sentence = random_sentence(rng)
+        while _spoken_key(sentence) in said:
+            sentence = random_sentence(rng)
+        said.add(_spoken_key(sentence))
+        request = Request(
+            sentence,
+            ACCENTS[voice.accent],
+            voice.pitch,
+            voice.speed,
+            int(rng.choice(VOLUMES)),
+        )
+        yield voice, request, int(rng.choice(NOISES)), int(rng.integers(2**32))
+
+
+def _spoken_key(sentence):
+    """Reduce a sentence to what is heard of it, to compare by."""
+    return re.sub(r"[^a-z]", "", sentence.lower())
+
+
+def _speak_split(folder, split, candidates, settings, n_workers):
+    """Take candidates in turn until the split is as large as wanted."""
+    in_seconds = split == "train"
+    wanted = (
+        settings["train_minutes"] * 60
+        if in_seconds
+        else settings[f"{split}_utterances"]
+    )
+    rows, have = [], 0
+    unit = "s" if in_seconds else "utterances"
+    with tqdm(
+        total=round(wanted), desc=f"mini corpus: {split}", unit=unit
+    ) as bar:
+        while have < wanted:
+            missing = (wanted - have) / (_TYPICAL if in_seconds else 1)
+            share = min(_AT_ONCE, 1 + int(missing / n_workers))
+            drawn = list(itertools.islice(candidates, share * n_workers))
+            speech = synthesise([item[1] for item in drawn], n_workers)
+            for (voice, request, noise, noise_seed), samples in zip(
+                drawn, speech, strict=True
+            ):
+                duration = len(samples) / SAMPLE_RATE
+                if have >= wanted or not SHORTEST <= duration <= LONGEST:
+                    continue
+                name = f"mini-{split}-{len(rows):05d}"
+                file = Path(split) / f"{name}.wav"
+                samples = _add_noise_floor(samples, noise, noise_seed)
+                _write_wav(folder / file, samples)
+                rows.append(
+                    {
+                        "ID": name,
+                        "duration": duration,
+                        "wav": file,
+                        "spk_id": voice.name,
+                        "wrd": request.text,
+                    }
+                )
+                have += duration if in_seconds else 1
+            bar.update(round(min(have, wanted)) - bar.n)
+    return rows
+
+
+def _add_noise_floor(samples, noise, seed):
+    floor = _generator(seed).integers(
+        -noise, noise, len(samples), endpoint=True
+    )
+    return numpy.clip(samples + floor, -32768, 32767).astype("<i2")
+
+
+def _write_wav(path, samples):
+    # The wave module writes the plain 44-byte header, whatever its version.
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(samples.tobytes())

@@ -1,0 +1,149 @@
+"""What the preparers of real corpora share: durations, and what is done already."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import soundfile
+from tqdm import tqdm
+
+from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write
+
+
+def read_text(path, expected):
+    """Read a corpus's text file.
+
+    Arguments
+    ---------
+    path : Path
+        The file, in UTF-8.
+    expected : str
+        What it should be, for the message of an error.
+
+    Returns
+    -------
+    str
+        Its content.
+
+    Raises
+    ------
+    UserError
+        When it cannot be read as text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not readable; expected {expected}") from error
+
+
+def audio_durations(paths, description):
+    """Read how long audio files are, from their headers.
+
+    Arguments
+    ---------
+    paths : list of Path
+        Files in any format that libsndfile reads.
+    description : str
+        What the progress bar says.
+
+    Returns
+    -------
+    list of float
+        Seconds.
+
+    Raises
+    ------
+    UserError
+        When one is missing, not audio or empty.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "second.wav"
+    >>> soundfile.write(file, [0.0] * 8000, 8000)
+    >>> audio_durations([file], "test")
+    [1.0]
+    """
+    # Opening a file waits for the disk, often a remote one, not for a core.
+    with ThreadPoolExecutor(16) as pool:
+        bar = tqdm(
+            pool.map(_duration, paths),
+            total=len(paths),
+            desc=description,
+            unit="files",
+        )
+        return list(bar)
+
+
+def _duration(path):
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        state = "not a readable audio file" if path.exists() else "no such file"
+        raise UserError(f"{path}: {state}; the transcripts name it") from error
+    if info.frames == 0:
+        raise UserError(f"{path}: holds no samples; expected audio")
+    return info.frames / info.samplerate
+
+
+def is_prepared(manifests, settings):
+    """Ask whether manifests are there, whole and made of the same things.
+
+    Arguments
+    ---------
+    manifests : iterable of Path
+        What a preparer would write, all in one folder.
+    settings : dict
+        All that its outcome depends on, in JSON's types.
+
+    Returns
+    -------
+    bool
+        Whether there is nothing to do.
+    """
+    try:
+        for manifest in manifests:
+            recorded = json.loads(_record(manifest).read_text(encoding="utf-8"))
+            if recorded != settings:
+                return False
+            read_manifest(manifest)
+    except (OSError, ValueError, UserError):
+        return False
+    return True
+
+
+def mark_prepared(manifests, settings):
+    """Remember, for :func:`is_prepared`, what manifests were made of.
+
+    Arguments
+    ---------
+    manifests : iterable of Path
+        What a preparer has written.
+    settings : dict
+        As given to :func:`is_prepared`.
+    """
+    for manifest in manifests:
+        with atomic_write(_record(manifest)) as temporary:
+            temporary.write_text(json.dumps(settings, indent=1))
+
+
+def _record(manifest):
+    return manifest.with_suffix(".prepared.json")
+
+
+def newest(paths):
+    """Find when the latest of some files was changed.
+
+    Arguments
+    ---------
+    paths : iterable of Path
+        The files.
+
+    Returns
+    -------
+    int
+        Nanoseconds since the epoch; 0 for no files.
+    """
+    return max((path.stat().st_mtime_ns for path in paths), default=0)

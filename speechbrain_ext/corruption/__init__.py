@@ -1,0 +1,1 @@
+"""Models of damage and their application to waveforms and features."""

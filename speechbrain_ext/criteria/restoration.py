@@ -1,0 +1,41 @@
+"""What a criterion sees of a batch."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Restoration:
+    """A batch that was damaged and repaired.
+
+    Arguments
+    ---------
+    ids : list of str
+        The utterances' ids.
+    texts : list of str
+        Their transcripts.
+    wavs : torch.Tensor
+        [batch, time], clean, 16 kHz.
+    damaged_wavs : torch.Tensor
+        [batch, time]; the clean ones where damage is done to features.
+    lengths : torch.Tensor
+        [batch], relative to ``wavs``.
+    clean, damaged, repaired : torch.Tensor
+        [batch, frames, channels], features; ``clean`` without a graph.
+    frame_lengths : torch.Tensor
+        [batch], relative to the features.
+    lost : torch.Tensor
+        [batch, frames], the share of each frame that was lost.
+    """
+
+    ids: list
+    texts: list
+    wavs: torch.Tensor
+    damaged_wavs: torch.Tensor
+    lengths: torch.Tensor
+    clean: torch.Tensor
+    damaged: torch.Tensor
+    repaired: torch.Tensor
+    frame_lengths: torch.Tensor
+    lost: torch.Tensor

@@ -1,0 +1,66 @@
+"""The one line that a person sees when they gave the program something wrong."""
+
+import logging
+import os
+import sys
+from contextlib import contextmanager
+
+#: Exit status of every command for an error that its user can mend.
+USER_ERROR_STATUS = 2
+
+
+class UserError(Exception):
+    """An error that a person caused and can mend.
+
+    The message is one line that names the file or the key and says what was
+    expected. Anything else that is raised is a bug and keeps its traceback.
+
+    Example
+    -------
+    >>> raise UserError("speech.wav: no such file")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: speech.wav: no such file
+    """
+
+
+@contextmanager
+def exit_on_user_error():
+    """Turn a :class:`UserError` into one line on standard error and exit status 2.
+
+    A full disk and a closed pipe are the machine's, not a bug of ours: they
+    get their one line as well.
+
+    Raises
+    ------
+    SystemExit
+        With status 2, in place of a ``UserError``.
+
+    Example
+    -------
+    >>> try:
+    ...     with exit_on_user_error():
+    ...         raise UserError("speech.wav: no such file")
+    ... except SystemExit as stop:
+    ...     stop.code
+    2
+    """
+    try:
+        yield
+    except UserError as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        # SpeechBrain's log files want to know as well; its console handler
+        # must not repeat the line.
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                record = logging.LogRecord(
+                    __name__, logging.ERROR, __file__, 0, message, None, None
+                )
+                handler.handle(record)
+        raise SystemExit(USER_ERROR_STATUS) from None
+    except BrokenPipeError:
+        # The reader (head, less) went away; Python would complain again when
+        # it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None

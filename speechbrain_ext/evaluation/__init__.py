@@ -1,0 +1,1 @@
+"""Damage by level by system: results, table and figure."""

@@ -1,0 +1,121 @@
+"""results.json: what every evaluation writes, a row a figure."""
+
+import json
+import math
+
+from speechbrain_ext.files import atomic_write
+
+#: The keys of a row, in order; other programs read them.
+ROW_KEYS = (
+    "system",
+    "backend",
+    "test_set",
+    "corruption",
+    "level",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "seed",
+)
+
+#: The ``system`` of the recogniser without a front-end.
+BARE = "bare"
+
+
+def result_row(
+    system,
+    backend,
+    test_set,
+    corruption,
+    level,
+    metric,
+    estimate,
+    n,
+    seed,
+):
+    """Make a row of results.json.
+
+    Arguments
+    ---------
+    system : str
+        Which system; ``bare`` is the recogniser without a front-end.
+    backend : str
+        What ran it, for example ``torch``.
+    test_set : str
+        On what.
+    corruption : str
+        With which damage.
+    level : float
+        How much of it; a loss rate is a fraction.
+    metric : str
+        For example ``wer``, a fraction.
+    estimate : tuple of float
+        The value with its interval's ends. What is not finite becomes None, as
+        JSON has no name for it.
+    n : int
+        Utterances.
+    seed : int
+        Seed of the damage; the first of several.
+
+    Returns
+    -------
+    dict
+        With the keys of ``ROW_KEYS``.
+
+    Example
+    -------
+    >>> row = result_row(
+    ...     "bare", "torch", "test", "spans", 0.4, "wer", (0.6, 0.5, 0.7), 60, 1
+    ... )
+    >>> row["metric"], row["value"], row["ci_low"], row["ci_high"]
+    ('wer', 0.6, 0.5, 0.7)
+    """
+    value, low, high = (
+        float(part) if math.isfinite(part) else None for part in estimate
+    )
+    values = (
+        system,
+        backend,
+        test_set,
+        corruption,
+        float(level),
+        metric,
+        value,
+        low,
+        high,
+        int(n),
+        int(seed),
+    )
+    return dict(zip(ROW_KEYS, values, strict=True))
+
+
+def write_results(path, rows):
+    """Write results.json, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    rows : list of dict
+        As :func:`result_row` makes them.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "results.json"
+    >>> write_results(file, [])
+    >>> json.loads(file.read_text())
+    []
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(
+            json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )

@@ -1,0 +1,110 @@
+"""Files that are either complete or absent."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from speechbrain_ext.errors import UserError
+
+
+def describe(error):
+    """Say an ``OSError`` in the words of the operating system.
+
+    Arguments
+    ---------
+    error : OSError
+        What an operation on a file raised.
+
+    Returns
+    -------
+    str
+        For example ``"No space left on device"``.
+
+    Example
+    -------
+    >>> import errno, os
+    >>> describe(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    'No space left on device'
+    """
+    return error.strerror or str(error) or type(error).__name__
+
+
+def cache_folder():
+    """Return the folder for converted weights and generated corpora.
+
+    Returns
+    -------
+    Path
+        ``$SPEECHBRAIN_EXT_CACHE``, or ``speechbrain-ext`` in the user's cache
+        folder (``$XDG_CACHE_HOME``, else ``~/.cache``).
+
+    Example
+    -------
+    >>> cache_folder().is_absolute()
+    True
+    """
+    named = os.environ.get("SPEECHBRAIN_EXT_CACHE")
+    if named:
+        return Path(named).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "speechbrain-ext"
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Give a temporary path beside ``path`` and rename it there on success.
+
+    A reader sees the old file or the whole new one, never half of it; when the
+    body fails, the old file stays as it was and the temporary one is removed.
+
+    Arguments
+    ---------
+    path : str or Path
+        Where the file shall be. Its folder is made if it is missing.
+
+    Yields
+    ------
+    Path
+        The temporary file, existing and empty, with the same suffix.
+
+    Raises
+    ------
+    UserError
+        When the folder or the file cannot be written (permissions, full disk).
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_write(folder / "note.txt") as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> (folder / "note.txt").read_text()
+    'whole'
+    >>> [file.name for file in folder.iterdir()]
+    ['note.txt']
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written: {describe(error)}"
+        ) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()

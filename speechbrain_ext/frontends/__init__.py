@@ -1,0 +1,1 @@
+"""Modules that repair damaged features."""

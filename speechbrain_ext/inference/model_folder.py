@@ -1,0 +1,189 @@
+"""The files of a model that ships: written whole, read with clear errors."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
+
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write
+
+
+class SafetensorsPretrainer:
+    """What ``Pretrained.from_hparams`` needs of a pretrainer, for safetensors.
+
+    SpeechBrain's own reads ``.ckpt`` files only.
+
+    Arguments
+    ---------
+    loadables : dict[str, torch.nn.Module]
+        Each module's weights are in ``<name>.safetensors``.
+
+    Example
+    -------
+    >>> import tempfile, torch
+    >>> folder = tempfile.mkdtemp()
+    >>> module = torch.nn.Linear(2, 1)
+    >>> save_weights(Path(folder) / "module.safetensors", module)
+    >>> pretrainer = SafetensorsPretrainer({"module": module})
+    >>> pretrainer.collect_files(default_source=folder)
+    >>> pretrainer.load_collected()
+    """
+
+    def __init__(self, loadables):
+        self.loadables = loadables
+        self.collect_in = None
+        self.paths = {}
+
+    def set_collect_in(self, path):
+        """Say where files that are fetched shall be kept.
+
+        Arguments
+        ---------
+        path : str or Path or None
+            A folder; None for the hub's cache.
+        """
+        self.collect_in = path
+
+    def collect_files(
+        self,
+        default_source=None,
+        local_strategy=LocalStrategy.SYMLINK,
+        fetch_config=FetchConfig(),
+    ):
+        """Find or fetch the files.
+
+        Arguments
+        ---------
+        default_source : str or Path
+            A folder or a hub id.
+        local_strategy : LocalStrategy
+            As SpeechBrain's ``fetch`` takes it.
+        fetch_config : FetchConfig
+            As SpeechBrain's ``fetch`` takes it.
+
+        Raises
+        ------
+        UserError
+            When the source lacks a file.
+        """
+        for name in self.loadables:
+            try:
+                self.paths[name] = fetch(
+                    filename=f"{name}.safetensors",
+                    source=default_source,
+                    savedir=self.collect_in,
+                    local_strategy=local_strategy,
+                    fetch_config=fetch_config,
+                )
+            except (ValueError, OSError) as error:
+                raise UserError(
+                    f"{default_source}: no {name}.safetensors there; "
+                    "expected the weights of a model"
+                ) from error
+
+    def load_collected(self):
+        """Load the weights into the modules."""
+        for name, module in self.loadables.items():
+            load_weights(self.paths[name], module)
+
+
+def load_weights(path, module):
+    """Load a module's weights.
+
+    Arguments
+    ---------
+    path : str or Path
+        A safetensors file.
+    module : torch.nn.Module
+        What to load them into; names and shapes must match.
+
+    Raises
+    ------
+    UserError
+        When the file is missing, truncated or of another module.
+
+    Example
+    -------
+    >>> import torch
+    >>> load_weights("nowhere.safetensors", torch.nn.Linear(1, 1))
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.safetensors: ...
+    """
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path}: not readable as safetensors weights ({error}); "
+            "is the file whole?"
+        ) from error
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path}: does not fit a {type(module).__name__} ({reason})"
+        ) from error
+
+
+def save_weights(path, module):
+    """Write a module's weights, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+        A ``.safetensors`` file.
+    module : torch.nn.Module
+        Whose weights.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+    """
+    state = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    with atomic_write(path) as temporary:
+        try:
+            save_file(state, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def check_model_folder(source):
+    """Refuse a folder that holds no model, before anything is fetched.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder or a hub id; a hub id passes.
+
+    Raises
+    ------
+    UserError
+        When a local folder has no ``hyperparams.yaml``, or nothing of this
+        name is here and it cannot be a hub id.
+
+    Example
+    -------
+    >>> check_model_folder("nowhere/at/all")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if not (folder / "hyperparams.yaml").is_file():
+            raise UserError(
+                f"{source}: no hyperparams.yaml in this folder; expected a "
+                "model's folder"
+            )
+    elif folder.exists() or str(source).count("/") != 1:
+        raise UserError(
+            f"{source}: no such folder; expected a model's folder or a hub id "
+            "ORG/NAME"
+        )

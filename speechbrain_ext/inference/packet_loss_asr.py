@@ -1,0 +1,274 @@
+"""Speech recognition that survives packet loss."""
+
+from pathlib import Path
+
+import torch
+import torchaudio
+from speechbrain.inference.interfaces import Pretrained
+
+from speechbrain_ext.audio import SAMPLE_RATE, read_audio
+from speechbrain_ext.corruption.lost_packets import (
+    PACKET_SECONDS,
+    lost_samples,
+    read_lost_packets,
+)
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.features.whisper_log_mel import mask_padding
+from speechbrain_ext.inference.model_folder import check_model_folder
+from speechbrain_ext.inference.silence import silent_runs, split_at_pauses
+
+#: 16-bit audio of fewer than two steps is silence, dithered or not.
+_SILENCE = 2 / 32768
+
+
+class PacketLossASR(Pretrained):
+    """A frozen recogniser behind a front-end that repairs packet loss.
+
+    The model of paper 0 (Dissen et al., Interspeech 2024). Load it with
+    ``PacketLossASR.from_hparams(source=FOLDER_OR_HUB_ID)``.
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As :class:`speechbrain.inference.interfaces.Pretrained` takes them.
+
+    Example
+    -------
+    >>> from speechbrain_ext.backends.whisper import FrozenWhisper
+    >>> from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
+    >>> from speechbrain_ext.frontends.light_adapter import LightAdapter
+    >>> asr = PacketLossASR(
+    ...     modules={
+    ...         "front_end": LightAdapter(),
+    ...         "features": WhisperLogMel(),
+    ...         "back_end": FrozenWhisper("openai/whisper-tiny.en"),
+    ...     },
+    ...     hparams={"packet_seconds": 0.02, "zero_lost_frames": False},
+    ... )
+    >>> asr.transcribe_batch(torch.zeros(1, 16000), torch.ones(1))
+    ['']
+    """
+
+    MODULES_NEEDED = ["front_end", "features", "back_end"]
+    HPARAMS_NEEDED = ["packet_seconds", "zero_lost_frames"]
+
+    @classmethod
+    def from_hparams(cls, source, *args, **kwargs):
+        """Load a model's folder or hub id.
+
+        SpeechBrain's own loading, which runs the YAML file: the source is
+        trusted.
+
+        Arguments
+        ---------
+        source : str or Path
+            The folder or hub id.
+        *args, **kwargs
+            As SpeechBrain's method takes them.
+
+        Returns
+        -------
+        PacketLossASR
+
+        Raises
+        ------
+        UserError
+            When the folder holds no model, or its weights are damaged.
+        """
+        check_model_folder(source)
+        return super().from_hparams(str(source), *args, **kwargs)
+
+    @property
+    def packet_samples(self):
+        """Samples of a unit of ``lost`` in :meth:`transcribe_batch`."""
+        return round(self.hparams.packet_seconds * SAMPLE_RATE)
+
+    def transcribe_file(self, path, lost=None, front_end=True):
+        """Transcribe an audio file of any rate, channel count and length.
+
+        Arguments
+        ---------
+        path : str or Path
+            The file.
+        lost : str or Path or torch.Tensor, optional
+            A lost-packet file, or bool [packets], True where a 20 ms packet
+            was lost. If not given, runs of exact digital silence that are at
+            least a packet long count as lost.
+        front_end : bool
+            False is the bare recogniser, with the same decoding.
+
+        Returns
+        -------
+        str
+            The text; empty for silence and where everything was lost.
+
+        Raises
+        ------
+        UserError
+            When the audio or the lost-packet file cannot be used.
+        """
+        return self.transcribe_signal(
+            *self.read(path, lost), front_end=front_end
+        )
+
+    def read(self, path, lost=None):
+        """Read a file and say which of its samples were lost.
+
+        Arguments
+        ---------
+        path : str or Path
+            The audio file.
+        lost : str or Path or torch.Tensor, optional
+            See :meth:`transcribe_file`.
+
+        Returns
+        -------
+        signal : torch.Tensor
+            [time], 16 kHz, zero where it was lost.
+        lost : torch.Tensor
+            [time], bool.
+        """
+        signal, rate = read_audio(path)
+        resampled = signal
+        if rate != SAMPLE_RATE:
+            resampled = torchaudio.functional.resample(
+                signal, rate, SAMPLE_RATE
+            )
+        n = len(resampled)
+        if lost is None:
+            # At the file's own rate: resampling smears the edges of silence.
+            silent = silent_runs(signal[None], round(PACKET_SECONDS * rate))
+            nearest = torch.arange(n) * rate // SAMPLE_RATE
+            gone = silent[0, nearest.clamp(max=len(signal) - 1)]
+        else:
+            unit = round(PACKET_SECONDS * SAMPLE_RATE)
+            if not isinstance(lost, torch.Tensor):
+                lost = read_lost_packets(lost, -(-n // unit))
+            gone = lost_samples(lost[None], unit, n)[0]
+        return resampled.masked_fill(gone, 0.0), gone
+
+    def transcribe_signal(self, signal, lost, front_end=True):
+        """Transcribe one signal of any length.
+
+        Audio longer than 30 s is cut at the pauses, so that no word stands
+        across two windows.
+
+        Arguments
+        ---------
+        signal : torch.Tensor
+            [time], 16 kHz.
+        lost : torch.Tensor
+            [time], bool.
+        front_end : bool
+            False is the bare recogniser.
+
+        Returns
+        -------
+        str
+        """
+        texts = []
+        for start, end in split_at_pauses(signal, lost):
+            texts += self._transcribe_windows(
+                signal[None, start:end],
+                torch.ones(1),
+                lost[None, start:end],
+                front_end,
+            )
+        return " ".join(text for text in texts if text)
+
+    def transcribe_batch(self, wavs, lengths, lost=None, front_end=True):
+        """Transcribe a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            [batch, time], 16 kHz.
+        lengths : torch.Tensor
+            [batch], relative.
+        lost : torch.Tensor, optional
+            bool [batch, packets], True where a packet of ``packet_samples``
+            was lost. If not given, runs of exact digital silence that are at
+            least a packet long count as lost.
+        front_end : bool
+            False is the bare recogniser, with the same decoding.
+
+        Returns
+        -------
+        list of str
+            One text an utterance.
+        """
+        if lost is None:
+            gone = silent_runs(wavs, self.packet_samples)
+        else:
+            gone = lost_samples(lost, self.packet_samples, wavs.shape[1])
+        ends = (lengths * wavs.shape[1]).round().int().tolist()
+        if max(ends) > self.mods.features.max_samples:
+            return [
+                self.transcribe_signal(wav[:end], row[:end], front_end)
+                for wav, row, end in zip(wavs, gone, ends)
+            ]
+        longest = max(ends)
+        relative = torch.tensor(ends) / longest
+        return self._transcribe_windows(
+            wavs[:, :longest], relative, gone[:, :longest], front_end
+        )
+
+    def forward(self, wavs, lengths, lost=None, front_end=True):
+        """See :meth:`transcribe_batch`."""
+        return self.transcribe_batch(wavs, lengths, lost, front_end)
+
+    @torch.no_grad()
+    def _transcribe_windows(self, wavs, lengths, gone, front_end):
+        """Transcribe a batch of at most 30 s."""
+        lengths = lengths.to(self.device)
+        gone = gone.to(self.device)
+        wavs = mask_padding(wavs.to(self.device).float(), lengths)
+        if not self.hparams.zero_lost_frames:
+            wavs = wavs.masked_fill(gone, 0.0)
+        texts = [""] * len(wavs)
+        heard = (wavs.masked_fill(gone, 0.0).abs() > _SILENCE).any(dim=1)
+        members = heard.nonzero()[:, 0].tolist()
+        if members:
+            with self.inference_ctx:
+                found = self._recognise(
+                    wavs[members], lengths[members], gone[members], front_end
+                )
+            for index, text in zip(members, found):
+                texts[index] = text
+        return texts
+
+    def _recognise(self, wavs, lengths, gone, front_end):
+        feats = self.mods.features(wavs, lengths)
+        share = self.mods.features.lost_share(gone, feats.shape[1])
+        if self.hparams.zero_lost_frames:
+            feats = feats.masked_fill(share[..., None] > 0.5, 0.0)
+        if front_end:
+            frame_lengths = (
+                lengths * wavs.shape[1] / self.mods.features.max_samples
+            )
+            feats = self.mods.front_end(feats, frame_lengths, share)
+        seconds = lengths * wavs.shape[1] / SAMPLE_RATE
+        return self.mods.back_end.transcribe(feats, seconds)
+
+
+def model_name(source):
+    """Return a short name for results: the folder's or hub id's last part.
+
+    Arguments
+    ---------
+    source : str or Path
+        A model's folder or hub id.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> model_name("pretrained/plc-whisper-tiny.en/")
+    'plc-whisper-tiny.en'
+    """
+    name = Path(source).name
+    if not name:
+        raise UserError(f"{source}: names no model")
+    return name

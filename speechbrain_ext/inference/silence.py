@@ -1,0 +1,104 @@
+"""Digital silence and pauses in a waveform."""
+
+import torch
+from torch.nn import functional as F
+
+from speechbrain_ext.audio import SAMPLE_RATE
+
+_WINDOW_SECONDS = 30.0
+_HOP = 160
+_PAUSE_FRAMES = 21
+
+
+def silent_runs(wavs, min_samples):
+    """Find runs of exact digital silence.
+
+    Arguments
+    ---------
+    wavs : torch.Tensor
+        [batch, time].
+    min_samples : int
+        Shorter runs do not count.
+
+    Returns
+    -------
+    torch.Tensor
+        bool [batch, time], True inside a run.
+
+    Example
+    -------
+    >>> wav = torch.tensor([[0.1, 0.0, 0.0, 0.0, 0.2, 0.0, 0.1]])
+    >>> silent_runs(wav, 3).int().tolist()
+    [[0, 1, 1, 1, 0, 0, 0]]
+    """
+    if wavs.shape[1] < min_samples:
+        return torch.zeros_like(wavs, dtype=torch.bool)
+    sound = (wavs != 0).float()[:, None]
+    # A window without sound starts a run; every sample that such a window
+    # covers is in it.
+    starts = 1 - F.max_pool1d(sound, min_samples, stride=1)
+    starts = F.pad(starts, (min_samples - 1, min_samples - 1))
+    return F.max_pool1d(starts, min_samples, stride=1)[:, 0].bool()
+
+
+def split_at_pauses(signal, lost, window_seconds=_WINDOW_SECONDS):
+    """Cut a long signal into windows, at its quietest places.
+
+    A window is cut in its last half, in the middle of the 0.2 s that carry the
+    least energy. Lost samples are zero without being a pause; they do not
+    count.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        [time], 16 kHz.
+    lost : torch.Tensor
+        [time], bool.
+    window_seconds : float
+        No window is longer.
+
+    Returns
+    -------
+    list of (int, int)
+        The windows' first sample and the one after their last.
+
+    Example
+    -------
+    >>> signal = torch.ones(48000)
+    >>> signal[28000:36000] = 0.001
+    >>> lost = torch.zeros(48000, dtype=torch.bool)
+    >>> [(start, end)] = split_at_pauses(signal, lost)[:1]
+    >>> (start, end)
+    (0, 48000)
+    >>> windows = split_at_pauses(signal, lost, window_seconds=2.5)
+    >>> 28000 < windows[0][1] < 36000
+    True
+    """
+    window = int(window_seconds * SAMPLE_RATE)
+    if len(signal) <= window:
+        return [(0, len(signal))]
+    loudness = _loudness(signal, lost)
+    cuts = [0]
+    while len(signal) - cuts[-1] > window:
+        first = (cuts[-1] + window // 2) // _HOP
+        last = (cuts[-1] + window) // _HOP
+        quietest = int(loudness[first:last].argmin())
+        cuts.append((first + quietest) * _HOP)
+    cuts.append(len(signal))
+    return list(zip(cuts[:-1], cuts[1:]))
+
+
+def _loudness(signal, lost):
+    """Mean energy of the received samples in the 0.2 s around each 10 ms."""
+    width, padding = _PAUSE_FRAMES * _HOP, _PAUSE_FRAMES // 2 * _HOP
+
+    def summed(x):
+        x = F.pad(x[None, None], (padding, padding + width))
+        return F.avg_pool1d(x, width, stride=_HOP)[0, 0]
+
+    energy = summed(signal**2 * ~lost)
+    received = summed((~lost).float())
+    # Where next to nothing arrived nobody knows; elsewhere take the mean.
+    return torch.where(
+        received > 0.2, energy / received.clamp(min=0.2), torch.inf
+    )

@@ -49,7 +49,8 @@ def read_audio(path):
         samples, sample_rate = soundfile.read(
             path, dtype="float32", always_2d=True
         )
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:
+        # TypeError: headerless formats want to be told the rate.
         raise UserError(
             f"{path}: not a readable audio file "
             f"({str(error).strip()}); expected WAV, FLAC or OGG"
@@ -119,9 +120,11 @@ def save_audio(path, signal, sample_rate=SAMPLE_RATE):
     160
     """
     path = Path(path)
-    if path.suffix[1:].upper() not in soundfile.available_formats():
+    if path.suffix.lower() == ".raw" or not soundfile.check_format(
+        path.suffix[1:], "PCM_16"
+    ):
         raise UserError(
-            f"{path}: no audio format ends in '{path.suffix}'; "
+            f"{path}: no 16-bit audio format ends in '{path.suffix}'; "
             "expected .wav or .flac"
         )
     with atomic_write(path) as temporary:

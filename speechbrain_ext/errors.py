@@ -1,5 +1,6 @@
 """The one line that a person sees when they gave the program something wrong."""
 
+import errno
 import logging
 import os
 import sys
@@ -64,3 +65,9 @@ def exit_on_user_error():
         # it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        name = error.filename or "output"
+        print(f"error: {name}: {error.strerror}", file=sys.stderr)
+        raise SystemExit(USER_ERROR_STATUS) from None

@@ -71,7 +71,8 @@ def atomic_write(path):
     Raises
     ------
     UserError
-        When the folder or the file cannot be written (permissions, full disk).
+        When the folder or the file cannot be written (permissions, full disk),
+        or the path is no regular file.
 
     Example
     -------
@@ -87,6 +88,9 @@ def atomic_write(path):
     path = Path(path)
     temporary = None
     try:
+        if path.exists() and not path.is_file():
+            # Renaming would put a file in the place of /dev/null.
+            raise UserError(f"{path}: not a regular file; cannot be written")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make synthetic speech with known text: more voices to train a front-end on."""
+"""Make synthetic speech with known text: more voices for training."""
 
 import argparse
 import itertools
@@ -320,6 +320,7 @@ class Hibari:
         self.sample_rate = dsp.SR
 
     def phonemes(self, text):
+        """Return a sentence's phonemes, as kokoro takes them."""
         return " ".join(self.synthesiser.phonemize(text))
 
     def __call__(self, text, voice, rate, generator):
@@ -453,6 +454,7 @@ class Flite(Command):
     n_voices = 48
 
     def arguments(self, voice, rate, wav):
+        """Return flite's arguments for a voice."""
         pitch = self.pitches[voice.speaker] * voice.pitch
         settings = [f"int_f0_target_mean={pitch:.1f}"]
         settings += [f"duration_stretch={1 / rate:.3f}"]
@@ -476,6 +478,7 @@ class Espeak(Command):
     n_voices = 24
 
     def arguments(self, voice, rate, wav):
+        """Return espeak-ng's arguments for a voice."""
         pitch = str(round(50 * voice.pitch))
         speed = str(round(175 * rate))
         return ["-v", voice.speaker, "-p", pitch, "-s", speed, "-w", wav]

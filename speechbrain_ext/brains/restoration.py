@@ -5,14 +5,17 @@ from collections import defaultdict
 import speechbrain as sb
 import torch
 from speechbrain.dataio.sampler import DynamicBatchSampler
-from speechbrain.utils.distributed import is_distributed_initialized
+from speechbrain.utils.distributed import (
+    is_distributed_initialized,
+    main_process_only,
+)
+from torch.nn.functional import pad
 from torch.nn.parallel import DistributedDataParallel
 
 from speechbrain_ext.audio import SAMPLE_RATE
 from speechbrain_ext.corruption.lost_packets import lost_samples
 from speechbrain_ext.criteria.restoration import Restoration
 from speechbrain_ext.features.whisper_log_mel import HOP_LENGTH
-from speechbrain_ext.metrics.wer import WordErrorRate
 
 
 class RestorationBrain(sb.Brain):
@@ -33,17 +36,35 @@ class RestorationBrain(sb.Brain):
     waveform_damage, feature_damage : callable, optional
         From :mod:`speechbrain_ext.corruption`; damage before and after the
         features are computed.
+    metric : callable
+        Makes a :class:`speechbrain_ext.metrics.wer.WordErrorRate`, or what has
+        its ``append`` and ``summarize``.
     valid_rate : float
         Share of the units that validation loses, in each utterance.
-    lr_annealing : callable
-        ``epoch -> (present learning rate, next learning rate)``.
-    train_logger : object
-        A SpeechBrain train logger.
-    tensorboard_logger : object, optional
-        Another one.
+    scheduler_class : callable, optional
+        ``optimizer -> torch learning rate scheduler``, stepped every epoch.
+    train_loggers : sequence of speechbrain.utils.train_logger.TrainLogger
+        Each is given every epoch's losses and word error rate.
     **kwargs
         What :class:`speechbrain.Brain` takes: ``opt_class``, ``hparams``,
         ``run_opts``, ``checkpointer``.
+
+    Example
+    -------
+    >>> from speechbrain_ext.criteria.features import FeatureL1
+    >>> from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
+    >>> from speechbrain_ext.frontends.light_adapter import LightAdapter
+    >>> brain = RestorationBrain(
+    ...     front_end=LightAdapter(),
+    ...     features=WhisperLogMel(context="batch"),
+    ...     criteria={"l1": FeatureL1()},
+    ...     weights={"l1": 1.0},
+    ...     back_end=torch.nn.Identity(),
+    ...     metric=None,
+    ...     run_opts={"device": "cpu"},
+    ... )
+    >>> brain.weights
+    {'l1': 1.0}
     """
 
     def __init__(
@@ -53,10 +74,11 @@ class RestorationBrain(sb.Brain):
         criteria,
         weights,
         back_end,
+        metric,
         waveform_damage=None,
         feature_damage=None,
         valid_rate=0.3,
-        lr_annealing=None,
+        scheduler_class=None,
         train_loggers=(),
         **kwargs,
     ):
@@ -76,8 +98,9 @@ class RestorationBrain(sb.Brain):
         )
         self.waveform_damage = waveform_damage
         self.feature_damage = feature_damage
+        self.metric = metric
         self.valid_rate = valid_rate
-        self.lr_annealing = lr_annealing
+        self.scheduler_class = scheduler_class
         self.train_loggers = train_loggers
         self.epoch = 0
 
@@ -121,6 +144,8 @@ class RestorationBrain(sb.Brain):
                 damaged, units = self.feature_damage(
                     damaged, frame_lengths, batch.id, epoch, rate
                 )
+                # Units end with the longest utterance, frames may go on.
+                units = pad(units, (0, frames - units.shape[1]))
                 lost = torch.maximum(lost, units.to(lost.dtype))
         return Restoration(
             ids=batch.id,
@@ -223,13 +248,12 @@ class RestorationBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_stats = stats
             return
-        old_lr, new_lr = self.optimizer.param_groups[0]["lr"], None
-        if self.lr_annealing is not None:
-            old_lr, new_lr = self.lr_annealing(epoch)
-            sb.nnet.schedulers.update_learning_rate(self.optimizer, new_lr)
+        lr = self.optimizer.param_groups[0]["lr"]
+        if self.scheduler is not None:
+            self.scheduler.step()
         for logger in self.train_loggers:
             logger.log_stats(
-                {"epoch": epoch, "lr": old_lr},
+                {"epoch": epoch, "lr": lr},
                 train_stats=self.train_stats,
                 valid_stats=stats,
             )
@@ -261,24 +285,31 @@ class RestorationBrain(sb.Brain):
         )
         texts = {k: v for _, part in parts for k, v in part.items()}
         if texts:
-            score = WordErrorRate()
+            score = self.metric()
             for key in sorted(texts):
                 hypothesis, reference = texts[key]
                 score.append([key], [hypothesis], [reference])
             stats["WER"] = 100 * score.summarize()
         return stats
 
-    def on_fit_start(self):
-        """Prepare as SpeechBrain does; keep the learning rate of the epoch."""
-        super().on_fit_start()
-
     def init_optimizers(self):
         """Give the optimiser what is trained, and nothing frozen."""
         trained = [p for p in self.modules.parameters() if p.requires_grad]
         self.optimizer = self.opt_class(trained)
         self.optimizers_dict = {"opt_class": self.optimizer}
-        if self.checkpointer is not None:
-            self.checkpointer.add_recoverable("optimizer", self.optimizer)
+        self.scheduler = None
+        if self.scheduler_class is not None:
+            self.scheduler = self.scheduler_class(self.optimizer)
+        if self.checkpointer is None:
+            return
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+        if self.scheduler is not None:
+            self.checkpointer.add_recoverable(
+                "scheduler",
+                self.scheduler,
+                custom_save_hook=_save_scheduler,
+                custom_load_hook=_load_scheduler,
+            )
 
     def make_dataloader(self, dataset, stage, **loader_kwargs):
         """Make a data loader; batches of similar length in training.
@@ -336,3 +367,12 @@ class RestorationBrain(sb.Brain):
                 device_ids=[self.device] if cuda else None,
                 find_unused_parameters=self.find_unused_parameters,
             )
+
+
+@main_process_only
+def _save_scheduler(scheduler, path):
+    torch.save(scheduler.state_dict(), path)
+
+
+def _load_scheduler(scheduler, path, end_of_epoch):
+    scheduler.load_state_dict(torch.load(path, weights_only=True))

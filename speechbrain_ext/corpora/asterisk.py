@@ -12,9 +12,10 @@ import re
 from pathlib import Path
 
 import numpy
-import soundfile
+import torch
 from tqdm import tqdm
 
+from speechbrain_ext.audio import SAMPLE_RATE, save_audio
 from speechbrain_ext.corpora.manifest import write_manifest
 from speechbrain_ext.corpora.preparation import (
     is_prepared,
@@ -22,9 +23,7 @@ from speechbrain_ext.corpora.preparation import (
     newest,
 )
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
 
-SAMPLE_RATE = 16000
 #: Seconds; Whisper's window is 30 s.
 SHORTEST, LONGEST = 0.5, 28.0
 #: Only prompts of so many words show in validation what was understood.
@@ -101,7 +100,8 @@ Asterisk's sounds (*.g722)
     }
     if not sounds_folder.is_dir():
         raise UserError(
-            f"{sounds_folder}: no such folder; expected Asterisk's sounds (*.g722)"
+            f"{sounds_folder}: no such folder; "
+            "expected Asterisk's sounds (*.g722)"
         )
     texts = _read_transcripts(transcripts)
     sounds = {name: sounds_folder / f"{name}.g722" for name in texts}
@@ -167,14 +167,15 @@ def _read_transcripts(path):
 
 
 def _clean_text(text):
-    """Turn a transcript into a sentence of what is said; empty for no speech."""
+    """Turn a transcript into a sentence; empty when it tells of no speech."""
     text = _BRACKETED.sub(" ", text).replace("...", " ")
     for symbol, word in _SYMBOLS.items():
         text = text.replace(symbol, word)
     for slip, word in _SLIPS.items():
         text = re.sub(rf"\b{slip}\b", word, text, flags=re.IGNORECASE)
     text = re.sub(r"\bi\b", "I", " ".join(text.split()))
-    if not re.search(r"\w", text):
+    # A letter of the alphabet on its own could be any word that sounds so.
+    if not re.search(r"\w\w", text):
         return ""
     text = text[0].upper() + text[1:].rstrip(":;,")
     return text if text[-1] in ".!?" else f"{text}."
@@ -187,8 +188,7 @@ def _prepare_prompt(name, sound, text, save_folder):
     if not SHORTEST <= duration <= LONGEST:
         return []
     wav = save_folder / "wav" / f"{name}.wav"
-    with atomic_write(wav) as temporary:
-        soundfile.write(temporary, samples, SAMPLE_RATE, subtype="PCM_16")
+    save_audio(wav, samples)
     return [
         {
             "ID": "asterisk-" + name.replace("/", "-"),
@@ -201,7 +201,7 @@ def _prepare_prompt(name, sound, text, save_folder):
 
 
 def _decode(sound):
-    """Decode a bare G.722 stream to [time], int16 at 16 kHz."""
+    """Decode a bare G.722 stream to [time], float32 at 16 kHz."""
     try:
         import av
     except ImportError as error:
@@ -216,7 +216,10 @@ def _decode(sound):
             ]
     except (av.FFmpegError, OSError) as error:
         raise UserError(f"{sound}: not a readable G.722 file") from error
-    return numpy.concatenate(frames)
+    if not frames:
+        raise UserError(f"{sound}: holds no samples; expected G.722 audio")
+    samples = numpy.concatenate(frames)
+    return torch.from_numpy(samples.astype(numpy.float32) / 32768)
 
 
 def _draw_valid(rows, count, seed):

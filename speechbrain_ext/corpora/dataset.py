@@ -24,6 +24,18 @@ def manifest_dataset(manifest, max_seconds=30.0):
     -------
     DynamicItemDataset
         Items with ``id``, ``sig`` ([time], 16 kHz), ``wrd`` and ``duration``.
+
+    Raises
+    ------
+    UserError
+        When the manifest or a file that it names cannot be used.
+
+    Example
+    -------
+    >>> manifest_dataset("nowhere.csv")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.csv: ...
     """
     rows = {
         row["ID"]: {**row, "duration": float(row["duration"])}

@@ -1,4 +1,4 @@
-"""LibriSpeech as it is unpacked: folders of FLAC files and their transcripts."""
+"""LibriSpeech as it is unpacked: folders of FLAC files and transcripts."""
 
 from pathlib import Path
 

@@ -62,8 +62,8 @@ def prepare_ljspeech(
     >>> prepare_ljspeech("no/such/folder", "out")
     Traceback (most recent call last):
     ...
-    speechbrain_ext.errors.UserError: no/such/folder: no metadata.csv; expected \
-LJSpeech's layout, metadata.csv and wavs/
+    speechbrain_ext.errors.UserError: no/such/folder: no metadata.csv; \
+expected LJSpeech's layout, metadata.csv and wavs/
     """
     if min(valid_fraction, test_fraction) < 0 or (
         valid_fraction + test_fraction > 1

@@ -1,287 +1,100 @@
-"""The sentences of the mini corpus: templates with slots, and their expansion."""
+"""The sentences of the mini corpus: templates with slots, and filling them."""
 
 import re
 import zlib
 
 from speechbrain_ext.corpora import mini_words
+from speechbrain_ext.corpora.mini_words import entries
 
 #: Short forms that the templates share; their slots are filled in turn.
 PHRASES = {
-    "person": ("{woman}", "{man}"),
-    "whole_name": ("{woman} {surname}", "{man} {surname}"),
-    "somebody": (
-        "{woman}",
-        "{man}",
-        "my {relative}",
-        "her {relative}",
-        "the {job}",
-        "the {character} {job}",
-        "{title} {surname}",
-        "{woman} {surname}",
-        "{man} {surname}",
-    ),
-    "crowd": (
-        "the children",
-        "the musicians",
-        "the tourists",
-        "the {job}s",
-        "my parents",
-        "most people",
-        "the guests",
-        "the villagers",
-        "several passengers",
-        "the young couple",
-        "both teams",
-        "the twins",
-    ),
-    "object": (
-        "a {quality} {thing}",
-        "a {colour} {thing}",
-        "a {material} {thing}",
-        "the {quality} {thing}",
-        "a {quality} {colour} {thing}",
-        "my {thing}",
-        "this {thing}",
-        "that {quality} {thing}",
-    ),
-    "amount": (
-        "{few}",
-        "{few}",
-        "{few}",
-        "{teens}",
-        "{tens}",
-        "{tens}-{unit}",
-        "a dozen",
-        "a few",
-        "several",
-        "many",
-    ),
-    "number": ("{teens}", "{tens}", "{tens}-{unit}", "a hundred"),
-    "hour": ("{few}", "one", "eleven", "twelve"),
-    "time": (
-        "at {hour} o'clock",
-        "at half past {hour}",
-        "at a quarter past {hour}",
-        "at a quarter to {hour}",
-        "shortly before noon",
-        "just after midnight",
-        "at dawn",
-        "early in the morning",
-        "late in the afternoon",
-        "in the evening",
-    ),
-    "when": (
-        "on {day}",
-        "next {day}",
-        "on {day} morning",
-        "on {day} afternoon",
-        "tomorrow",
-        "tomorrow evening",
-        "in {month}",
-        "next {month}",
-        "at the end of {month}",
-        "next {season}",
-        "this weekend",
-        "in {few} days",
-        "in a couple of weeks",
-        "before the holidays",
-    ),
-    "past": (
-        "yesterday",
-        "last {day}",
-        "last {month}",
-        "last {season}",
-        "{few} years ago",
-        "a long time ago",
-        "this morning",
-        "the other day",
-        "during the war",
-        "in the middle of the night",
-        "an hour ago",
-        "{number} years ago",
-    ),
-    "where": (
-        "in {city}",
-        "near {city}",
-        "in {country}",
-        "at the {place}",
-        "behind the {landmark}",
-        "next to the {landmark}",
-        "opposite the {landmark}",
-        "outside the {landmark}",
-        "on {street}",
-        "not far from the {landmark}",
-    ),
-    "place_verb": (
-        "was waiting",
-        "fell asleep",
-        "got lost",
-        "grew up",
-        "found a job",
-        "met an old friend",
-        "lost a {thing}",
-        "saw a {creature}",
-        "bought a house",
-        "was born",
-        "spent the night",
-        "worked as a {job}",
-        "took a photograph",
-        "slipped and fell",
-        "sang a song",
-        "told us a story",
-        "parked the {vehicle}",
-    ),
-    "did": (
-        "repaired",
-        "painted",
-        "borrowed",
-        "sold",
-        "stole",
-        "dropped",
-        "found",
-        "hid",
-        "cleaned",
-        "carried",
-        "admired",
-        "examined",
-        "delivered",
-        "wrapped",
-        "photographed",
-        "returned",
-        "threw away",
-        "paid for",
-        "noticed",
-        "collected",
-        "unpacked",
-        "polished",
-        "lost",
-        "forgot",
-        "inherited",
-        "designed",
-        "sketched",
-        "smashed",
-        "replaced",
-        "measured",
-    ),
-    "moved": (
-        "walked",
-        "ran",
-        "drove",
-        "hurried",
-        "wandered",
-        "marched",
-        "crept",
-        "climbed",
-        "jumped",
-        "cycled",
-        "stumbled",
-        "rushed",
-        "strolled",
-        "galloped",
-        "crawled",
-        "limped",
-    ),
-    "beast_verb": (
-        "slept",
-        "barked",
-        "jumped",
-        "escaped",
-        "hid",
-        "vanished",
-        "was sitting",
-        "growled",
-        "drank",
-        "waited",
-        "was playing",
-        "scratched",
-    ),
-    "spoke": (
-        "whispered",
-        "shouted",
-        "replied",
-        "explained",
-        "complained",
-        "admitted",
-        "announced",
-        "insisted",
-        "promised",
-        "suggested",
-        "muttered",
-        "laughed",
-        "argued",
-        "cried",
-    ),
-    "subject_group": (
-        "the {group}",
-        "the {nature} {group}",
-        "{few} {group}",
-        "many {group}",
-        "the {group} of {city}",
-        "the {nationality} {group}",
-    ),
-    "affair": (
-        "the {matter}",
-        "the {nature} {matter}",
-        "this {matter}",
-        "a {nature} {matter}",
-        "his {matter}",
-        "their {nature} {matter}",
-        "the {matter} of the {group}",
-        "the {matter} of the {institution}",
-        "any {nature} {matter}",
-    ),
-    "spot": (
-        "{preposition} the {structure}",
-        "{preposition} the {quality} {structure}",
-        "{preposition} the {place}",
-        "in {country}",
-        "throughout {country}",
-    ),
-    "clause": (
-        "{affair} was {treated} by {subject_group}",
-        "{affair} was {often} {treated}",
-        "{somebody} {treated_actively} {affair}",
-        "{subject_group} had {treated} {affair}",
-        "{subject_group} were {fate} {past}",
-        "{subject_group} were {fate} {spot}",
-        "{affair} seemed {nature} to {somebody}",
-        "{somebody} {moved} {spot}",
-        "there was a {quality} {structure} {spot}",
-        "{somebody} felt {mood}",
-        "it was {nature} to speak of {abstract}",
-        "the {structure} was {quality} and {quality}",
-        "no {matter} could be more {nature}",
-        "{somebody} was {fate} by {somebody}",
-        "the {group} {moved} {manner} {spot}",
-        "{abstract} had become a kind of {abstract}",
-        "one could see {plant} {spot}",
-    ),
-    "treated_actively": (
-        "denied",
-        "confirmed",
-        "rejected",
-        "explained",
-        "regretted",
-        "described",
-        "suspected",
-        "supported",
-        "ignored",
-        "announced",
-    ),
-    "feeling": (
-        "loves",
-        "hates",
-        "prefers",
-        "enjoys",
-        "misses",
-        "is afraid of",
-        "is famous for",
-        "dreams about",
-        "knows nothing about",
-        "is tired of",
-        "is good at",
-        "talks about",
-    ),
+    "person": entries("{woman}, {man}"),
+    "whole_name": entries("{woman} {surname}, {man} {surname}"),
+    "somebody": entries("""
+        {woman}, {man}, my {relative}, her {relative}, the {job}, the
+        {character} {job}, {title} {surname}, {woman} {surname}, {man}
+        {surname}"""),
+    "crowd": entries("""
+        the children, the musicians, the tourists, the {job}s, my parents,
+        most people, the guests, the villagers, several passengers, the young
+        couple, both teams, the twins"""),
+    "object": entries("""
+        a {quality} {thing}, a {colour} {thing}, a {material} {thing}, the
+        {quality} {thing}, a {quality} {colour} {thing}, my {thing}, this
+        {thing}, that {quality} {thing}"""),
+    "amount": entries("""
+        {few}, {few}, {few}, {teens}, {tens}, {tens}-{unit}, a dozen, a few,
+        several, many"""),
+    "number": entries("{teens}, {tens}, {tens}-{unit}, a hundred"),
+    "hour": entries("{few}, one, eleven, twelve"),
+    "time": entries("""
+        at {hour} o'clock, at half past {hour}, at a quarter past {hour}, at a
+        quarter to {hour}, shortly before noon, just after midnight, at dawn,
+        early in the morning, late in the afternoon, in the evening"""),
+    "when": entries("""
+        on {day}, next {day}, on {day} morning, on {day} afternoon, tomorrow,
+        tomorrow evening, in {month}, next {month}, at the end of {month},
+        next {season}, this weekend, in {few} days, in a couple of weeks,
+        before the holidays"""),
+    "past": entries("""
+        yesterday, last {day}, last {month}, last {season}, {few} years ago, a
+        long time ago, this morning, the other day, during the war, in the
+        middle of the night, an hour ago, {number} years ago"""),
+    "where": entries("""
+        in {city}, near {city}, in {country}, at the {place}, behind the
+        {landmark}, next to the {landmark}, opposite the {landmark}, outside
+        the {landmark}, on {street}, not far from the {landmark}"""),
+    "place_verb": entries("""
+        was waiting, fell asleep, got lost, grew up, found a job, met an old
+        friend, lost a {thing}, saw a {creature}, bought a house, was born,
+        spent the night, worked as a {job}, took a photograph, slipped and
+        fell, sang a song, told us a story, parked the {vehicle}"""),
+    "did": entries("""
+        repaired, painted, borrowed, sold, stole, dropped, found, hid,
+        cleaned, carried, admired, examined, delivered, wrapped, photographed,
+        returned, threw away, paid for, noticed, collected, unpacked,
+        polished, lost, forgot, inherited, designed, sketched, smashed,
+        replaced, measured"""),
+    "moved": entries("""
+        walked, ran, drove, hurried, wandered, marched, crept, climbed,
+        jumped, cycled, stumbled, rushed, strolled, galloped, crawled,
+        limped"""),
+    "beast_verb": entries("""
+        slept, barked, jumped, escaped, hid, vanished, was sitting, growled,
+        drank, waited, was playing, scratched"""),
+    "spoke": entries("""
+        whispered, shouted, replied, explained, complained, admitted,
+        announced, insisted, promised, suggested, muttered, laughed, argued,
+        cried"""),
+    "subject_group": entries("""
+        the {group}, the {nature} {group}, {few} {group}, many {group}, the
+        {group} of {city}, the {nationality} {group}"""),
+    "affair": entries("""
+        the {matter}, the {nature} {matter}, this {matter}, a {nature}
+        {matter}, his {matter}, their {nature} {matter}, the {matter} of the
+        {group}, the {matter} of the {institution}, any {nature} {matter}"""),
+    "spot": entries("""
+        {preposition} the {structure}, {preposition} the {quality}
+        {structure}, {preposition} the {place}, in {country}, throughout
+        {country}"""),
+    "clause": entries("""
+        {affair} was {treated} by {subject_group}, {affair} was {often}
+        {treated}, {somebody} {treated_actively} {affair}, {subject_group} had
+        {treated} {affair}, {subject_group} were {fate} {past},
+        {subject_group} were {fate} {spot}, {affair} seemed {nature} to
+        {somebody}, {somebody} {moved} {spot}, there was a {quality}
+        {structure} {spot}, {somebody} felt {mood}, it was {nature} to speak
+        of {abstract}, the {structure} was {quality} and {quality}, no
+        {matter} could be more {nature}, {somebody} was {fate} by {somebody},
+        the {group} {moved} {manner} {spot}, {abstract} had become a kind of
+        {abstract}, one could see {plant} {spot}"""),
+    "treated_actively": entries("""
+        denied, confirmed, rejected, explained, regretted, described,
+        suspected, supported, ignored, announced"""),
+    "feeling": entries("""
+        loves, hates, prefers, enjoys, misses, is afraid of, is famous for,
+        dreams about, knows nothing about, is tired of, is good at, talks
+        about"""),
 }
 
 #: How often a sentence is drawn from NARRATIVE and not from SCENES.
@@ -330,7 +143,8 @@ SCENES = (
     # Travel and directions
     "The next train to {city} leaves {time}.",
     "The train to {city} was {amount} minutes late.",
-    "Turn left at the {landmark}, and then take the {ordinal} street on the right.",
+    "Turn left at the {landmark}, and then take the {ordinal} street "
+    "on the right.",
     "Go straight ahead until you reach the {landmark}.",
     "Excuse me, how do I get to the {landmark} from here?",
     "The {landmark} is opposite the {landmark} on {street}.",
@@ -425,7 +239,8 @@ SCENES = (
     "The {official} of {country} will visit {country} {when}.",
     "{number} thousand people watched the {event} in {city}.",
     "Scientists in {country} have discovered a new kind of {creature}.",
-    "According to a report, the problem of {issue} is getting worse in {country}.",
+    "According to a report, the problem of {issue} is getting worse "
+    "in {country}.",
     "A {character} {job} from {city} has won the lottery.",
     "An earthquake shook {region} of {country} {past}.",
     "The price of {food} has risen by {number} percent.",

@@ -6,11 +6,28 @@ differently. Each entry is what stands between two commas.
 """
 
 
-def _entries(text):
+def entries(text):
+    """Split a list at its commas.
+
+    Arguments
+    ---------
+    text : str
+        What stands between two commas is an entry.
+
+    Returns
+    -------
+    tuple of str
+        The entries, with single spaces.
+
+    Example
+    -------
+    >>> entries("New York,  Rome")
+    ('New York', 'Rome')
+    """
     return tuple(" ".join(entry.split()) for entry in text.split(","))
 
 
-WOMAN = _entries("""
+WOMAN = entries("""
     Margaret, Emma, Olivia, Victoria, Jessica, Laura, Amanda, Julia, Helen,
     Martha, Alice, Rosemary, Patricia, Barbara, Linda, Susan, Nancy, Karen,
     Donna, Sandra, Carol, Sharon, Angela, Melissa, Brenda, Pamela, Virginia,
@@ -19,7 +36,7 @@ WOMAN = _entries("""
     Daisy, Florence, Georgia, Ivy, Josephine, Lucy, Miranda, Penelope, Ruth,
     Stella, Ursula, Veronica, Wendy, Amelia, Bridget, Cynthia""")
 
-MAN = _entries("""
+MAN = entries("""
     Peter, Thomas, Michael, William, Richard, Charles, Daniel, Matthew,
     Anthony, Mark, Donald, Andrew, Joshua, Kenneth, Kevin, George, Edward,
     Ronald, Timothy, Jason, Ryan, Jacob, Gary, Jonathan, Larry, Justin, Scott,
@@ -28,7 +45,7 @@ MAN = _entries("""
     Harold, Arthur, Albert, Oliver, Oscar, Leonard, Martin, Felix, Hugo,
     Simon, Victor, Winston, Rupert, Graham, Dominic""")
 
-SURNAME = _entries("""
+SURNAME = entries("""
     Johnson, Williams, Jones, Miller, Davis, Wilson, Anderson, Taylor, Jackson,
     White, Harris, Thompson, Martinez, Robinson, Lewis, Walker, Hall, Young,
     King, Wright, Hill, Green, Adams, Baker, Nelson, Carter, Mitchell, Roberts,
@@ -38,9 +55,9 @@ SURNAME = _entries("""
     Butler, Fisher, Hamilton, Sullivan, Woods, Hunter, Mason, Kennedy, Marshall,
     Crawford, Gibson, Palmer, Hudson, Spencer, Fletcher, Armstrong""")
 
-TITLE = _entries("Doctor, Professor, Captain, Judge, Inspector, Sergeant")
+TITLE = entries("Doctor, Professor, Captain, Judge, Inspector, Sergeant")
 
-CITY = _entries("""
+CITY = entries("""
     London, Boston, Chicago, Dublin, Paris, Berlin, Madrid, Lisbon, Vienna,
     Athens, Cairo, Tokyo, Sydney, Toronto, Montreal, Dallas, Houston, Denver,
     Seattle, Portland, Atlanta, Miami, Detroit, Phoenix, Manchester, Liverpool,
@@ -52,43 +69,43 @@ CITY = _entries("""
     Memphis, Nashville, Orlando, Sacramento, San Francisco, Los Angeles,
     New York, Washington, Barcelona""")
 
-COUNTRY = _entries("""
+COUNTRY = entries("""
     France, Germany, Spain, Italy, Portugal, Ireland, Scotland, Norway, Sweden,
     Denmark, Finland, Poland, Austria, Switzerland, Belgium, Hungary, Greece,
     Turkey, Egypt, Kenya, Morocco, India, China, Japan, Korea, Thailand,
     Vietnam, Australia, New Zealand, Canada, Mexico, Brazil, Argentina, Chile,
     Peru, Cuba, Iceland, Nigeria, South Africa, Indonesia""")
 
-NATIONALITY = _entries("""
+NATIONALITY = entries("""
     French, German, Spanish, Italian, Portuguese, Irish, Swedish, Dutch,
     Polish, Turkish, Egyptian, Indian, Chinese, Japanese, Australian, Canadian,
     Mexican, Brazilian, African, Russian, American, British, European""")
 
-MONTH = _entries("""
+MONTH = entries("""
     January, February, March, April, May, June, July, August, September,
     October, November, December""")
 
-DAY = _entries("""
+DAY = entries("""
     Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday""")
 
-SEASON = _entries("spring, summer, autumn, winter")
+SEASON = entries("spring, summer, autumn, winter")
 
-FEW = _entries("two, three, four, five, six, seven, eight, nine, ten")
+FEW = entries("two, three, four, five, six, seven, eight, nine, ten")
 
-TEENS = _entries("""
+TEENS = entries("""
     eleven, twelve, thirteen, fourteen, fifteen, sixteen, seventeen, eighteen,
     nineteen""")
 
-TENS = _entries("""
+TENS = entries("""
     twenty, thirty, forty, fifty, sixty, seventy, eighty, ninety""")
 
-UNIT = _entries("one, two, three, four, five, six, seven, eight, nine")
+UNIT = entries("one, two, three, four, five, six, seven, eight, nine")
 
-ORDINAL = _entries("""
+ORDINAL = entries("""
     first, second, third, fourth, fifth, sixth, seventh, eighth, ninth, tenth,
     twelfth, fifteenth, twentieth, thirtieth""")
 
-JOB = _entries("""
+JOB = entries("""
     doctor, nurse, teacher, lawyer, engineer, farmer, carpenter, plumber,
     electrician, mechanic, pilot, sailor, soldier, painter, sculptor, musician,
     actor, dancer, singer, writer, poet, journalist, editor, photographer,
@@ -101,12 +118,13 @@ JOB = _entries("""
     senator, ambassador, merchant, guide, referee, swimmer, runner, goalkeeper,
     drummer, violinist, magician, comedian, juggler, inventor, explorer""")
 
-RELATIVE = _entries("""
+RELATIVE = entries("""
     mother, father, sister, brother, grandmother, grandfather, uncle, cousin,
     nephew, niece, daughter, husband, wife, best friend, boss, landlord,
-    roommate, assistant, partner, teammate, stepfather, godmother, bridesmaid""")
+    roommate, assistant, partner, teammate, stepfather, godmother,
+    bridesmaid""")
 
-CREATURE = _entries("""
+CREATURE = entries("""
     dog, cat, puppy, kitten, pony, donkey, goat, sheep, lamb, rabbit, hamster,
     parrot, pigeon, sparrow, eagle, falcon, owl, robin, swan, goose, duck,
     chicken, rooster, turkey, fox, wolf, badger, squirrel, hedgehog, mouse,
@@ -114,7 +132,7 @@ CREATURE = _entries("""
     penguin, dolphin, turtle, crocodile, lizard, snake, frog, spider, beetle,
     butterfly, camel, buffalo, ox, beaver, raccoon, panther, peacock""")
 
-FOOD = _entries("""
+FOOD = entries("""
     bread, butter, cheese, ham, bacon, beef stew, roast chicken, salmon, tuna,
     lobster, shrimp, rice, noodles, spaghetti, lasagna, pizza, potatoes,
     carrots, onions, spinach, broccoli, cabbage, lettuce, cucumber, mushrooms,
@@ -126,12 +144,12 @@ FOOD = _entries("""
     fried eggs, scrambled eggs, sausages, meatballs, dumplings, curry, lentils,
     black beans, sweet corn, avocado salad""")
 
-DRINK = _entries("""
+DRINK = entries("""
     coffee, black tea, green tea, milk, orange juice, apple juice, lemonade,
     mineral water, hot chocolate, cider, champagne, red wine, white wine,
     ginger ale, tomato juice, cold water, peppermint tea, brandy""")
 
-THING = _entries("""
+THING = entries("""
     umbrella, suitcase, backpack, wallet, purse, necklace, bracelet, ring,
     watch, scarf, jacket, sweater, raincoat, leather belt, pair of gloves,
     pair of boots, pair of scissors, hammer, screwdriver, ladder, bucket,
@@ -147,35 +165,35 @@ THING = _entries("""
     painting, diary, key, padlock, toolbox, helmet, microwave, parcel, jar,
     bottle, mug, tray, napkin, button, needle, thimble, ribbon""")
 
-MATERIAL = _entries("""
+MATERIAL = entries("""
     wooden, golden, silver, plastic, rubber, glass, copper, bronze, marble,
     leather, cotton, velvet, silk, ivory, paper, cardboard, iron""")
 
-COLOUR = _entries("""
+COLOUR = entries("""
     red, blue, green, yellow, orange, purple, pink, brown, black, white,
     turquoise, scarlet, beige, crimson, pale blue, dark green, bright yellow""")
 
-QUALITY = _entries("""
+QUALITY = entries("""
     old, new, tiny, huge, heavy, broken, expensive, cheap, beautiful, ugly,
     strange, ordinary, antique, modern, enormous, fragile, dusty, shiny, rusty,
     elegant, comfortable, useless, useful, valuable, famous, remarkable,
     peculiar, delicate, magnificent, simple, battered, handmade, spotless,
     crooked, hollow, curious, second-hand, splendid, narrow, gigantic""")
 
-MOOD = _entries("""
+MOOD = entries("""
     happy, sad, angry, tired, nervous, excited, proud, jealous, lonely, bored,
     surprised, confused, worried, grateful, curious, hungry, thirsty, sleepy,
     calm, cheerful, ashamed, embarrassed, furious, delighted, disappointed,
     hopeful, patient, polite, suspicious, stubborn, generous, terrified,
     relieved, optimistic, impatient, miserable, astonished, homesick""")
 
-CHARACTER = _entries("""
+CHARACTER = entries("""
     young, elderly, friendly, clever, honest, brave, shy, careless, talented,
     quiet, noisy, ambitious, gentle, cautious, cunning, loyal, wealthy, humble,
     mysterious, charming, lazy, gifted, foolish, eccentric, sensible,
     absent-minded, hardworking, cheerful, reliable, forgetful""")
 
-PLACE = _entries("""
+PLACE = entries("""
     kitchen, garden, cellar, attic, bathroom, bedroom, balcony, hallway,
     garage, library, museum, hospital, pharmacy, bakery, supermarket, market,
     post office, police station, railway station, airport, bus stop, car park,
@@ -189,43 +207,43 @@ PLACE = _entries("""
     town hall, shopping mall, bookshop, barber shop, fire station, construction
     site, parking lot, campsite, courtyard, terrace, corridor, elevator""")
 
-LANDMARK = _entries("""
+LANDMARK = entries("""
     bakery, library, museum, hospital, pharmacy, supermarket, post office,
     police station, railway station, bus stop, hotel, cinema, stadium, school,
     church, cathedral, town hall, old bridge, water tower, petrol station,
     traffic lights, roundabout, crossroads, fountain, war memorial, park gates,
     canal, bookshop, bank, embassy, tennis courts, shoe shop, car wash""")
 
-STREET = _entries("""
+STREET = entries("""
     Church Street, High Street, Maple Avenue, Oak Lane, Victoria Road,
     Station Road, Park Avenue, Elm Street, Mill Lane, Queen Street, King Street,
     Cedar Drive, Bridge Street, Castle Road, Garden Terrace, Walnut Street,
     Liberty Square, Market Square, Chestnut Grove, Harvest Lane, Willow Close,
     Abbey Road, Cherry Tree Lane, Lincoln Avenue, Washington Boulevard""")
 
-WEATHER = _entries("""
+WEATHER = entries("""
     rain, snow, fog, sunshine, thunder, hail, frost, drizzle, sleet, mist,
     heavy rain, light snow, strong winds, thick fog, scattered showers,
     freezing rain, clear skies, thick clouds, a thunderstorm, a blizzard,
     gusty winds, patchy cloud, warm sunshine, a heat wave""")
 
-WEATHERLY = _entries("""
+WEATHERLY = entries("""
     sunny, cloudy, rainy, windy, foggy, stormy, chilly, humid, freezing, mild,
     bitterly cold, unusually warm, dull, damp, dry, overcast, breezy""")
 
-REGION = _entries("""
+REGION = entries("""
     the north, the south, the coast, the mountains, the islands, the capital,
     the eastern counties, the western hills, the central valley,
     the highlands, the southern suburbs, the river delta, the lakes,
     the northern border""")
 
-SUBJECT = _entries("""
+SUBJECT = entries("""
     history, geography, mathematics, physics, chemistry, biology, astronomy,
     philosophy, economics, literature, grammar, music, architecture, law,
     medicine, engineering, psychology, politics, religion, archaeology,
     photography, agriculture, geometry, algebra, poetry, mythology, botany""")
 
-HOBBY = _entries("""
+HOBBY = entries("""
     swimming, fishing, sailing, gardening, cooking, painting, knitting,
     reading, writing letters, dancing, singing, hiking, camping, cycling,
     running, skiing, ice skating, horse riding, bird watching, chess,
@@ -234,96 +252,96 @@ HOBBY = _entries("""
     building model planes, playing the violin, taking photographs, surfing,
     rock climbing, archery, carpentry, baking""")
 
-VEHICLE = _entries("""
+VEHICLE = entries("""
     bus, train, taxi, ferry, tram, plane, ship, lorry, truck, van, helicopter,
     ambulance, fire engine, tractor, bicycle, motorbike, sailing boat,
     steam engine, police car, delivery van, racing car, submarine""")
 
-BODY = _entries("""
+BODY = entries("""
     head, shoulder, elbow, wrist, finger, thumb, knee, ankle, stomach, back,
     neck, throat, ear, chest, jaw, left leg, right arm, lower back, forehead""")
 
-ILLNESS = _entries("""
+ILLNESS = entries("""
     fever, headache, toothache, sore throat, broken arm, cough, bad cold,
     stomach ache, skin rash, sprained ankle, nosebleed, infection, allergy""")
 
-EVENT = _entries("""
+EVENT = entries("""
     wedding, funeral, concert, meeting, conference, exhibition, festival,
     birthday party, graduation, football match, auction, election, parade,
     rehearsal, interview, dinner, picnic, lecture, examination, ceremony,
     marathon, tournament, workshop, fire drill, school play, book club,
     charity dinner, board meeting, press conference, dress rehearsal""")
 
-COMPANY = _entries("""
+COMPANY = entries("""
     airline, bank, newspaper, hospital, steel company, car maker,
     publishing house, railway company, insurance company, oil company,
     shipping firm, software company, supermarket chain, energy company,
     film studio, bicycle factory, chocolate factory, phone company,
     furniture maker, construction firm, toy manufacturer, travel agency""")
 
-OFFICIAL = _entries("""
+OFFICIAL = entries("""
     prime minister, president, mayor, governor, finance minister, chief of
     police, health secretary, foreign minister, opposition leader, head teacher,
     union leader, public prosecutor, city council, supreme court, parliament,
     central bank, weather service, education board, transport authority""")
 
-ISSUE = _entries("""
+ISSUE = entries("""
     taxes, unemployment, inflation, pollution, immigration, public transport,
     housing, education, crime, climate change, food prices, energy costs,
     road safety, air quality, corruption, poverty, nuclear power, fishing
     rights, minimum wages, pensions, water shortages, student loans,
     plastic waste, hospital funding, broadband access, traffic jams""")
 
-MANNER = _entries("""
+MANNER = entries("""
     slowly, quickly, quietly, carefully, suddenly, patiently, eagerly, calmly,
     nervously, bravely, politely, angrily, secretly, gently, reluctantly,
     cheerfully, silently, awkwardly, gracefully, proudly, hastily, happily,
     thoughtfully, stubbornly, accidentally, deliberately""")
 
-OFTEN = _entries("""
+OFTEN = entries("""
     always, usually, often, sometimes, rarely, never, seldom, occasionally,
     frequently, hardly ever, generally, almost never""")
 
-SUBSTANCE = _entries("""
+SUBSTANCE = entries("""
     water, oxygen, carbon dioxide, helium, hydrogen, mercury, nickel, zinc,
     gold, silver, iron, copper, salt, sugar, diamond, graphite, granite,
     limestone, clay, sand, rubber, ice, steam, petroleum, ammonia, marble""")
 
-INSTRUMENT = _entries("""
+INSTRUMENT = entries("""
     piano, violin, guitar, trumpet, flute, cello, clarinet, harp, organ,
     saxophone, accordion, banjo, trombone, drums, oboe, bagpipes, mandolin""")
 
-PLANT = _entries("""
+PLANT = entries("""
     roses, tulips, daisies, lilies, sunflowers, violets, orchids, daffodils,
     tomatoes, cabbages, strawberries, apple trees, oak trees, pine trees,
     willow trees, cactus plants, ferns, herbs, pumpkins, lavender bushes,
     palm trees, maple trees, grapevines, raspberry bushes""")
 
-ABSTRACT = _entries("""
+ABSTRACT = entries("""
     truth, courage, freedom, justice, patience, friendship, wisdom, honesty,
     curiosity, experience, kindness, ambition, imagination, knowledge, silence,
     luck, memory, progress, discipline, loyalty, beauty, danger, success,
     failure, happiness, sorrow, envy, pride, forgiveness, gratitude""")
 
-LANGUAGE = _entries("""
+LANGUAGE = entries("""
     French, German, Spanish, Italian, Portuguese, Swedish, Dutch, Polish,
     Turkish, Arabic, Chinese, Japanese, Russian, Greek, Hebrew, Latin, Welsh,
     Hungarian, Danish, Norwegian, Hindi, Korean""")
 
-GROUP = _entries("""
+GROUP = entries("""
     prisoners, soldiers, settlers, tourists, servants, officers, citizens,
     merchants, pilgrims, strangers, rebels, ancestors, scholars, visitors,
     workers, witnesses, refugees, students, inhabitants, sailors, thieves,
     peasants, ministers, reporters, volunteers, colonists, hunters, guards,
     relatives, opponents, survivors, descendants, members, inspectors""")
 
-INSTITUTION = _entries("""
+INSTITUTION = entries("""
     government, committee, court, commission, army, navy, church, jury,
     kingdom, empire, colony, university, hospital, parliament, prison,
     monastery, company, department, republic, assembly, ministry, tribe,
     orchestra, expedition, police force, royal family, trade union""")
 
-MATTER = _entries("""
+MATTER = entries("""
     decision, discovery, question, treaty, agreement, murder, accident,
     rebellion, invention, petition, punishment, sentence, escape, argument,
     trial, investigation, promise, secret, legend, journey, mistake, proposal,
@@ -333,7 +351,7 @@ MATTER = _entries("""
     tradition, custom, regulation, arrangement, improvement, description,
     measurement, calculation, conclusion, evidence, explanation, campaign""")
 
-NATURE = _entries("""
+NATURE = entries("""
     important, dangerous, ridiculous, obvious, doubtful, necessary, impossible,
     remarkable, unfortunate, temporary, permanent, original, complicated,
     historic, scientific, private, public, legal, illegal, terrible, generous,
@@ -342,7 +360,7 @@ NATURE = _entries("""
     premature, absurd, profitable, costly, respectable, dreadful, curious,
     universal, accurate, ancient, recent, popular, unusual, sufficient""")
 
-TREATED = _entries("""
+TREATED = entries("""
     considered, rejected, accepted, discussed, investigated, ignored, denied,
     confirmed, announced, postponed, described, condemned, supported, opposed,
     defended, celebrated, remembered, forgotten, concealed, revealed,
@@ -350,29 +368,29 @@ TREATED = _entries("""
     misunderstood, questioned, recorded, settled, regretted, justified,
     permitted, demanded, suspected, predicted, imagined, debated""")
 
-FATE = _entries("""
+FATE = entries("""
     arrested, rescued, captured, released, punished, rewarded, persuaded,
     deceived, warned, betrayed, protected, welcomed, invited, questioned,
     transferred, forgiven, defeated, employed, dismissed, encouraged,
     insulted, surrounded, separated, executed, educated, elected, adored,
     threatened, robbed, wounded, praised, examined, supplied, conducted""")
 
-STRUCTURE = _entries("""
+STRUCTURE = entries("""
     tower, gate, wall, staircase, roof, chimney, corridor, chamber, cell,
     passage, ceiling, window, cottage, mansion, temple, monument, tavern,
     chapel, hall, dungeon, ditch, pavement, bridge, well, cabin, ladder, yard,
     platform, fence, doorway, basement, fireplace, pillar, arch, balcony""")
 
-PREPOSITION = _entries("""
+PREPOSITION = entries("""
     above, below, behind, beside, beyond, near, against, across, around,
     inside, underneath, opposite, throughout, between the trees and,
     in front of, at the edge of, on the other side of, in the shadow of""")
 
-LINK = _entries("""
+LINK = entries("""
     although, because, while, before, after, unless, until, whereas, since,
     even though, as soon as, and yet, but, so, whenever""")
 
-OPENING = _entries("""
+OPENING = entries("""
     however, therefore, meanwhile, unfortunately, naturally, of course,
     in fact, for example, at last, on the contrary, nevertheless, as a result,
     in other words, above all, perhaps, apparently, moreover, in the end,

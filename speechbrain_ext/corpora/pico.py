@@ -1,4 +1,4 @@
-"""Speech from text with SVOX Pico (PyPI ``py-nanotts``), the same every time."""
+"""Speech from text with SVOX Pico (``py-nanotts``), the same every time."""
 
 import importlib.util
 import json

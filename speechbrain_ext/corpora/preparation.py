@@ -1,4 +1,4 @@
-"""What the preparers of real corpora share: durations, and what is done already."""
+"""What preparers of real corpora share: durations, and what is done already."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

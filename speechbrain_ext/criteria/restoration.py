@@ -27,6 +27,24 @@ class Restoration:
         [batch], relative to the features.
     lost : torch.Tensor
         [batch, frames], the share of each frame that was lost.
+
+    Example
+    -------
+    >>> wavs, feats = torch.zeros(1, 1600), torch.zeros(1, 10, 80)
+    >>> batch = Restoration(
+    ...     ids=["a"],
+    ...     texts=["Yes."],
+    ...     wavs=wavs,
+    ...     damaged_wavs=wavs,
+    ...     lengths=torch.ones(1),
+    ...     clean=feats,
+    ...     damaged=feats,
+    ...     repaired=feats,
+    ...     frame_lengths=torch.ones(1),
+    ...     lost=torch.zeros(1, 10),
+    ... )
+    >>> batch.repaired.shape
+    torch.Size([1, 10, 80])
     """
 
     ids: list

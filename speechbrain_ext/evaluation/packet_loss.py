@@ -6,20 +6,17 @@ utterance at fixed loss rates, for the bare recogniser and for the adapted one.
 
 import hashlib
 import json
-import math
-from dataclasses import dataclass
+import logging
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import torch
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from speechbrain_ext.audio import SAMPLE_RATE, load_audio
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.corruption.loss_models import check_rate
+from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.evaluation.decoding import System, TestSet
 from speechbrain_ext.evaluation.report import results_table, write_report
 from speechbrain_ext.evaluation.results import BARE, result_row, write_results
 from speechbrain_ext.evaluation.transcripts import Transcripts
@@ -31,32 +28,13 @@ from speechbrain_ext.metrics.wer import (
     paired_bootstrap,
 )
 
+logger = logging.getLogger(__name__)
+
 #: Loss rates of the paper's Figures 2 and 3.
 LOSS_RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 #: What ``--debug`` leaves of a test set.
 _DEBUG_UTTERANCES = 2
-
-
-@dataclass(frozen=True)
-class System:
-    """A recogniser with or without its front-end.
-
-    Arguments
-    ---------
-    asr : PacketLossASR
-        What has ``transcribe_batch`` and ``packet_samples``.
-    front_end : bool
-        False is the bare recogniser.
-
-    Example
-    -------
-    >>> System(asr=None, front_end=False).front_end
-    False
-    """
-
-    asr: object
-    front_end: bool = True
 
 
 def evaluate_packet_loss(
@@ -134,6 +112,13 @@ def evaluate_packet_loss(
     """
     rows = read_manifest(manifest)
     asr = PacketLossASR.from_hparams(model, run_opts=run_opts)
+    if isinstance(damage, FeaturePacketLoss) and (
+        not asr.hparams.zero_lost_frames
+    ):
+        raise UserError(
+            f"{model}: zeroes lost samples (zero_lost_frames: False); expected "
+            f"a model that zeroes lost frames, for the damage {damage.name}"
+        )
     # The weights are in the transcripts' key already; the rest is here.
     hyperparams = Path(model) / "hyperparams.yaml"
     settings = hyperparams.read_text() if hyperparams.is_file() else str(model)
@@ -175,7 +160,8 @@ def evaluate_systems(
     """Evaluate systems on the same lost packets and write the results.
 
     A rate's errors are summed over the damage seeds; the intervals are over
-    utterances. Without loss there is nothing to draw, so one seed is enough.
+    utterances. The same lost packets are decoded once, so that without loss one
+    seed does for all.
 
     Arguments
     ---------
@@ -226,70 +212,59 @@ def evaluate_systems(
     ...     "results",
     ... )  # doctest: +SKIP
     """
-    if not rows:
-        raise UserError("evaluation: no utterances; expected at least one")
+    rows = _with_words(rows, normalise)
     for system in systems.values():
         _check_packets(system.asr, damage)
+    conditions = _conditions(rates, seeds)
     folder = Path(results_folder)
     transcripts = Transcripts(folder / "transcripts.jsonl")
-    utterances = _Utterances(rows, batch_size)
-    conditions = _conditions(rates, seeds)
-    fingerprints = {
-        name: _fingerprint(system, settings, damage, batch_size)
+    test = TestSet(rows, batch_size)
+    decided_by = {
+        name: [settings, system.fingerprint(), test.fingerprint()]
         for name, system in systems.items()
     }
-    errors, lost_shares, words = {}, {}, None
+    errors, shares = {}, {}
     with tqdm(
-        total=len(conditions) * len(systems) * len(rows),
+        total=len(conditions) * len(systems) * len(test),
         unit="utt",
         disable=not progressbar,
     ) as bar:
         for rate, seed in conditions:
             lost = damage.with_seed(seed).draw(
-                utterances.n_samples, utterances.ids, epoch=0, rate=rate
+                test.n_samples, test.ids, epoch=0, rate=rate
             )
-            share = utterances.share(lost, damage.packet_samples)
-            lost_shares.setdefault(rate, []).append(share)
-            masks = hashlib.blake2b(lost.numpy().tobytes()).hexdigest()
+            share = test.lost_share(lost, damage.packet_samples)
+            shares.setdefault(rate, []).append(share)
             for name, system in systems.items():
-                bar.set_description(
-                    f"{name}, loss {'own' if rate is None else f'{rate:.0%}'}"
-                )
-                key = _hash(fingerprints[name], utterances.fingerprint, masks)
+                bar.set_description(f"{name}, {share:.0%} lost")
+                key = _key(decided_by[name], damage, lost)
                 texts = transcripts.get(key)
-                if texts is None or texts.keys() != set(utterances.ids):
-                    texts = utterances.transcribe(system, damage, lost, bar)
-                    transcripts.add(
-                        key,
-                        texts,
-                        system=name,
-                        corruption=damage.name,
-                        level=rate,
-                        seed=seed,
-                    )
+                if texts is None or texts.keys() != set(test.ids):
+                    texts = test.transcribe(system, damage, lost, bar.update)
+                    description = {
+                        "system": name,
+                        "corruption": damage.name,
+                        "level": share if rate is None else rate,
+                        "seed": seed,
+                    }
+                    transcripts.add(key, texts, **description)
                 else:
-                    bar.update(len(rows))
-                score = utterances.score(texts, normalise)
+                    bar.update(len(test))
+                score = _score(rows, texts, normalise)
                 errors.setdefault((rate, name), []).append(score.errors)
-                words = score.words
     results = []
-    for rate, shares in lost_shares.items():
-        level = float(np.mean(shares)) if rate is None else rate
-        for name in systems:
-            results += _rows(
-                {
-                    other: np.sum(errors[rate, other], axis=0)
-                    for other in {name, BARE} & systems.keys()
-                },
-                np.array(words) * len(shares),
-                name,
-                backend=backend,
-                test_set=test_set,
-                corruption=damage.name,
-                level=level,
-                n=len(words),
-                seed=seeds[0],
-            )
+    for rate, each_share in shares.items():
+        summed = {name: np.sum(errors[rate, name], axis=0) for name in systems}
+        results += _rows(
+            summed,
+            np.array(score.words) * len(each_share),
+            backend=backend,
+            test_set=test_set,
+            corruption=damage.name,
+            level=np.mean(each_share) if rate is None else rate,
+            n=len(score.words),
+            seed=seeds[0],
+        )
     write_results(folder / "results.json", results)
     write_report(
         folder,
@@ -299,20 +274,49 @@ def evaluate_systems(
     return results
 
 
-def _rows(errors, words, name, **description):
-    """Rows of one system at one level, from word errors [utterances]."""
-    wer = bootstrap_interval(errors[name], words)
-    rows = [result_row(name, metric="wer", estimate=wer, **description)]
-    if name != BARE and BARE in errors:
-        compared = paired_bootstrap(errors[BARE], errors[name], words)
-        rows.append(
-            result_row(
-                name,
-                metric="wer_relative_reduction",
-                estimate=compared.relative_reduction,
-                **description,
+def _with_words(rows, normalise):
+    """Rows that can be scored: a word of the reference is left."""
+    kept = []
+    for row in rows:
+        if normalise(row["wrd"]):
+            kept.append(row)
+        else:
+            logger.warning(
+                "%s: no word is left of %r; it is not evaluated",
+                row["ID"],
+                row["wrd"],
             )
+    if not kept:
+        raise UserError(
+            "evaluation: no utterance whose reference has a word; "
+            "expected at least one"
         )
+    return kept
+
+
+def _score(rows, texts, normalise):
+    score = WordErrorRate(normalise)
+    for row in rows:
+        score.append([row["ID"]], [texts[row["ID"]]], [row["wrd"]])
+    return score
+
+
+def _rows(errors, words, **description):
+    """Rows of all systems at one level, from word errors [utterances]."""
+    rows = []
+    for name, own in errors.items():
+        wer = bootstrap_interval(own, words)
+        rows.append(result_row(name, metric="wer", estimate=wer, **description))
+        if name != BARE and BARE in errors:
+            compared = paired_bootstrap(errors[BARE], own, words)
+            rows.append(
+                result_row(
+                    name,
+                    metric="wer_relative_reduction",
+                    estimate=compared.relative_reduction,
+                    **description,
+                )
+            )
     return rows
 
 
@@ -324,11 +328,8 @@ def _conditions(rates, seeds):
         return [(None, seed) for seed in seeds]
     if not rates:
         raise UserError("rates: is empty; expected one loss rate or more")
-    return [
-        (rate, seed)
-        for rate in sorted({check_rate(rate) for rate in rates})
-        for seed in (seeds if rate else seeds[:1])
-    ]
+    rates = sorted({check_rate(rate) for rate in rates})
+    return [(rate, seed) for rate in rates for seed in seeds]
 
 
 def _check_packets(asr, damage):
@@ -340,92 +341,9 @@ def _check_packets(asr, damage):
         )
 
 
-def _hash(*parts):
-    return hashlib.blake2b(json.dumps(parts).encode()).hexdigest()
-
-
-def _fingerprint(system, settings, damage, batch_size):
-    """What decides a system's texts, but for the speech and the masks."""
-    weights = hashlib.blake2b()
-    state = getattr(system.asr, "state_dict", dict)()
-    for name, value in state.items():
-        # A bare recogniser stays what it is when its front-end learns.
-        if system.front_end or ".front_end." not in f".{name}":
-            raw = value.detach().cpu().contiguous().reshape(-1)
-            weights.update(name.encode())
-            weights.update(raw.view(torch.uint8).numpy())
-    return [
-        system.front_end,
-        settings,
-        type(damage).__name__,
-        damage.packet_samples,
-        # Batch mates change the last digits of a beam's scores.
-        batch_size,
-        weights.hexdigest(),
-    ]
-
-
-class _Utterances:
-    """A test set, sorted into batches of similar length."""
-
-    def __init__(self, rows, batch_size):
-        self.rows = rows
-        self.ids = [row["ID"] for row in rows]
-        self.n_samples = [_n_samples(row["wav"]) for row in rows]
-        self.fingerprint = [
-            [row["ID"], n, Path(row["wav"]).stat().st_size]
-            for row, n in zip(rows, self.n_samples, strict=True)
-        ]
-        order = np.argsort(self.n_samples, kind="stable").tolist()
-        # The longest first: what does not fit the memory fails at once.
-        order.reverse()
-        self.batches = [
-            order[start : start + batch_size]
-            for start in range(0, len(order), batch_size)
-        ]
-
-    def share(self, lost, packet_samples):
-        """Share of all packets that a mask of all utterances loses."""
-        packets = sum(-(-n // packet_samples) for n in self.n_samples)
-        return lost.sum().item() / packets
-
-    def transcribe(self, system, damage, lost, bar):
-        """Text by utterance id, in the rows' order."""
-        texts = {}
-        repeats = damage.packet_samples // system.asr.packet_samples
-        for batch in self.batches:
-            wavs = [load_audio(self.rows[index]["wav"]) for index in batch]
-            samples = torch.tensor([len(wav) for wav in wavs])
-            wavs = pad_sequence(wavs, batch_first=True)
-            received = damage.receive(wavs, lost[batch])
-            packets = -(-wavs.shape[1] // system.asr.packet_samples)
-            found = system.asr.transcribe_batch(
-                received,
-                samples / wavs.shape[1],
-                lost[batch].repeat_interleave(repeats, dim=1)[:, :packets],
-                front_end=system.front_end,
-            )
-            texts.update(
-                (self.ids[index], text)
-                for index, text in zip(batch, found, strict=True)
-            )
-            bar.update(len(batch))
-        return {name: texts[name] for name in self.ids}
-
-    def score(self, texts, normalise):
-        """Word errors of the texts, an utterance each."""
-        score = WordErrorRate(normalise)
-        references = [row["wrd"] for row in self.rows]
-        score.append(self.ids, [texts[name] for name in self.ids], references)
-        score.summarize()
-        return score
-
-
-def _n_samples(path):
-    """Samples of a file at the recogniser's rate, without reading them."""
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, OSError):
-        # Says in one line what is wrong with the file.
-        return len(load_audio(path))
-    return math.ceil(info.frames * SAMPLE_RATE / info.samplerate)
+def _key(decided_by, damage, lost):
+    """Stand for all that decides a condition's texts: the packets themselves."""
+    mask = hashlib.blake2b(lost.numpy().tobytes()).hexdigest()
+    parts = [decided_by, type(damage).__name__, damage.packet_samples, mask]
+    key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16)
+    return key.hexdigest()

@@ -118,11 +118,14 @@ class WhisperLogMel(torch.nn.Module):
                 window=self.window,
                 return_complex=True,
             )
-            power = spectrum[..., :frames].abs() ** 2
+            # The two windows that reach past the batch's last frame may be the
+            # loudest; a longer batch would have them.
+            heard = min(frames + 2, WINDOW_FRAMES)
+            power = spectrum[..., :heard].abs() ** 2
             log_mel = (self.filters @ power).clamp(min=1e-10).log10()
             floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
             log_mel = torch.maximum(log_mel, floor)
-        return ((log_mel + 4.0) / 4.0).transpose(1, 2)
+        return ((log_mel[..., :frames] + 4.0) / 4.0).transpose(1, 2)
 
     def lost_share(self, lost_samples, frames):
         """Say how much of every mel frame was lost.
@@ -146,13 +149,14 @@ class WhisperLogMel(torch.nn.Module):
         >>> lost[:, 800:] = True
         >>> share = WhisperLogMel(context="batch").lost_share(lost, 10)
         >>> [round(value, 2) for value in share[0, 3:8].tolist()]
-        [0.0, 0.09, 0.5, 0.91, 1.0]
+        [0.0, 0.01, 0.5, 0.99, 1.0]
         """
         weight = (self.window / self.window.sum())[None, None]
         lost = lost_samples.to(weight.dtype)[:, None]
         needed = (frames - 1) * HOP_LENGTH + N_FFT - N_FFT // 2
         lost = F.pad(lost, (N_FFT // 2, max(0, needed - lost.shape[-1])))
-        share = F.conv1d(lost, weight, stride=HOP_LENGTH)
+        with torch.autocast(lost.device.type, enabled=False):
+            share = F.conv1d(lost, weight, stride=HOP_LENGTH)
         return share[:, 0, :frames].clamp(0.0, 1.0)
 
 

@@ -20,12 +20,12 @@ _INTERFACE = """
 packet_seconds: {packet_seconds}
 zero_lost_frames: {zero_lost_frames}
 modules:
-    features: !ref <features>
-    front_end: !ref <front_end>
-    back_end: !ref <back_end>
+    features: *features
+    front_end: *front_end
+    back_end: *back_end
 pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
     loadables:
-        front_end: !ref <front_end>
+        front_end: *front_end
 """
 
 
@@ -50,6 +50,16 @@ def export_packet_loss_asr(experiment_folder, front_end, damage, folder):
     ------
     UserError
         When a file cannot be read or written.
+
+    Example
+    -------
+    >>> from speechbrain_ext.corruption.loss_models import BernoulliLoss
+    >>> from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
+    >>> damage = WaveformPacketLoss(BernoulliLoss(), seed=0)
+    >>> export_packet_loss_asr("nowhere", torch.nn.Identity(), damage, "model")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
     """
     folder = Path(folder)
     text = _pieces(Path(experiment_folder) / "hyperparams.yaml")
@@ -81,5 +91,8 @@ def _pieces(file):
             f"{file}: cannot be read; expected a trained recipe's folder"
         ) from error
     out = io.StringIO()
+    for name in _PIECES:
+        # An alias is plain YAML; a !ref would need HyperPyYAML to be read.
+        resolved[name].yaml_set_anchor(name, always_dump=True)
     yaml.dump({name: resolved[name] for name in _PIECES}, out)
     return "# A recogniser that survives packet loss.\n" + out.getvalue()

@@ -142,6 +142,13 @@ def save_weights(path, module):
     ------
     UserError
         When the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile, torch
+    >>> file = Path(tempfile.mkdtemp()) / "front_end.safetensors"
+    >>> save_weights(file, torch.nn.Linear(2, 1))
+    >>> load_weights(file, torch.nn.Linear(2, 1))
     """
     state = {
         name: tensor.detach().cpu().contiguous()

@@ -214,7 +214,23 @@ class PacketLossASR(Pretrained):
         )
 
     def forward(self, wavs, lengths, lost=None, front_end=True):
-        """See :meth:`transcribe_batch`."""
+        """Transcribe a batch; the same as :meth:`transcribe_batch`.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            [batch, time], 16 kHz.
+        lengths : torch.Tensor
+            [batch], relative.
+        lost : torch.Tensor, optional
+            bool [batch, packets].
+        front_end : bool
+            False is the bare recogniser.
+
+        Returns
+        -------
+        list of str
+        """
         return self.transcribe_batch(wavs, lengths, lost, front_end)
 
     @torch.no_grad()

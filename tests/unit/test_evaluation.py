@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def test_damage_is_that_of_validation_and_of_the_seed(rows, damage, tmp_path):
     assert damage.seed == 99
 
 
-def test_errors_are_summed_over_seeds_and_one_seed_is_enough_without_loss(
+def test_errors_are_summed_over_seeds_and_the_same_packets_decoded_once(
     rows, damage, tmp_path
 ):
     asr = FakeASR()
@@ -238,10 +239,13 @@ def test_a_system_without_a_bare_one_has_no_reduction(rows, damage, tmp_path):
     assert [row["metric"] for row in results] == ["wer"]
 
 
-def test_a_reference_without_words_does_not_count(rows, damage, tmp_path):
+def test_a_reference_without_words_does_not_count(
+    rows, damage, tmp_path, caplog
+):
     rows[0]["wrd"] = "[noise]"
     results = evaluate(FakeASR(), rows, damage, tmp_path / "out")
     assert {row["n"] for row in results} == {UTTERANCES - 1}
+    assert caplog.text.count("u0: no word is left") == 1
 
 
 # ---- going on --------------------------------------------------------------
@@ -303,7 +307,7 @@ def test_other_settings_decode_again(rows, damage, tmp_path, change):
 def test_other_audio_decodes_again(rows, damage, tmp_path):
     asr = FakeASR()
     evaluate(asr, rows, damage, tmp_path / "out", rates=[0])
-    save_audio(rows[0]["wav"], torch.full((16000,), 0.5))
+    save_audio(rows[0]["wav"], torch.full((320 * PACKETS,), 0.25))
     asr.calls.clear()
     evaluate(asr, rows, damage, tmp_path / "out", rates=[0])
     assert asr.calls
@@ -382,12 +386,14 @@ def test_settings_that_make_no_sense(rows, damage, tmp_path, options, named):
 
 
 def test_no_utterances_and_no_words(rows, damage, tmp_path):
-    with pytest.raises(UserError, match="no utterances"):
+    with pytest.raises(UserError, match="no utterance"):
         evaluate(FakeASR(), [], damage, tmp_path / "out")
     for row in rows:
         row["wrd"] = "[noise]"
-    with pytest.raises(UserError, match="no reference has a word"):
-        evaluate(FakeASR(), rows, damage, tmp_path / "out")
+    asr = FakeASR()
+    with pytest.raises(UserError, match="reference has a word"):
+        evaluate(asr, rows, damage, tmp_path / "out")
+    assert not asr.calls
 
 
 def test_audio_that_is_none_is_named(rows, damage, tmp_path):
@@ -555,6 +561,22 @@ def test_debug_takes_two_utterances(rows, damage, tmp_path, shipped):
         0.5,
         0.6,
     ]
+
+
+def test_a_model_of_zeroed_samples_is_not_given_zeroed_frames(
+    rows, tmp_path, shipped
+):
+    manifest = tmp_path / "test.csv"
+    write_manifest(manifest, rows)
+    shipped.packet_samples = 160
+    shipped.hparams = SimpleNamespace(zero_lost_frames=False)
+    mel = FeaturePacketLoss(SpanLoss(), seed=0)
+    options = {"rates": [0.4], "progressbar": False}
+    with pytest.raises(UserError, match="plc: .*zero_lost_frames"):
+        evaluate_packet_loss("plc", manifest, mel, tmp_path / "out", **options)
+    shipped.hparams.zero_lost_frames = True
+    evaluate_packet_loss("plc", manifest, mel, tmp_path / "out", **options)
+    assert shipped.calls
 
 
 def test_a_manifest_is_checked_before_the_model_is_loaded(tmp_path, damage):

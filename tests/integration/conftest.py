@@ -1,0 +1,186 @@
+"""What the integration tests share: a little speech, a model, and programs."""
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hyperpyyaml import resolve_references
+
+from speechbrain_ext.brains.experiment import parse_arguments
+from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.corpora.mini import prepare_mini
+from speechbrain_ext.corruption.packet_loss import (
+    GilbertElliottLoss,
+    WaveformPacketLoss,
+)
+from speechbrain_ext.errors import exit_on_user_error
+from speechbrain_ext.frontends.light_adapter import LightAdapter
+from speechbrain_ext.inference.export import export_packet_loss_asr
+
+#: No program of these tests runs longer, in seconds.
+_PATIENCE = 400
+
+
+@pytest.fixture(scope="session")
+def manifests(tmp_path_factory):
+    """The smallest mini corpus that serves all tests: manifest by split."""
+    return prepare_mini(
+        tmp_path_factory.mktemp("mini corpus"),
+        train_minutes=0.3,
+        valid_utterances=4,
+        test_utterances=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def utterances(manifests):
+    """The test split's rows."""
+    return read_manifest(manifests["test"])
+
+
+@pytest.fixture(scope="session")
+def recipe(repository):
+    """The folder of the recipe."""
+    return repository / "recipes" / "LibriSpeech" / "ASR" / "packet_loss"
+
+
+@pytest.fixture(scope="session")
+def run_program(repository):
+    """Run a Python program as a user does, in a folder of its own choice.
+
+    ``run_program(arguments, cwd)`` gives what ``subprocess.run`` gives.
+    """
+
+    def run(arguments, cwd, **environment):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(repository),
+                # Several processes share few cores here.
+                "OMP_NUM_THREADS": "1",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def few_steps(manifests):
+    """Arguments of train.py for the mini recipe on the little corpus.
+
+    Five training utterances, each a batch of its own.
+    """
+
+    def arguments(output_folder, *more):
+        return [
+            "hparams/mini.yaml",
+            f"--output_folder={output_folder}",
+            "--skip_prep=True",
+            *(f"--{split}_csv={path}" for split, path in manifests.items()),
+            "--number_of_epochs=2",
+            "--batch_seconds=3",
+            "--test_rates=[0.4]",
+            *more,
+        ]
+
+    return arguments
+
+
+@pytest.fixture
+def train(recipe, monkeypatch):
+    """The recipe's train.py as a module, and what it changes put back."""
+    spec = importlib.util.spec_from_file_location(
+        "packet_loss_train", recipe / "train.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.chdir(recipe)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setenv("SB_GLOBAL_SEED", "0")
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield module
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def run_train(train):
+    """Run train.py in this process, as its last lines do."""
+
+    def run(arguments):
+        with exit_on_user_error():
+            train.main(*parse_arguments([str(part) for part in arguments]))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def experiment(recipe, tmp_path_factory):
+    """An output folder of the mini recipe before its first step."""
+    folder = tmp_path_factory.mktemp("experiment")
+    with open(recipe / "hparams" / "mini.yaml", encoding="utf-8") as file:
+        resolved = resolve_references(file).getvalue()
+    (folder / "hyperparams.yaml").write_text(resolved, encoding="utf-8")
+    return folder
+
+
+def export(experiment, front_end, folder):
+    """Write a model's folder."""
+    damage = WaveformPacketLoss(GilbertElliottLoss(), seed=0)
+    export_packet_loss_asr(experiment, front_end, damage, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_folder(experiment, tmp_path_factory):
+    """A model whose front-end changes nothing: read only."""
+    folder = tmp_path_factory.mktemp("models") / "untrained"
+    return export(experiment, LightAdapter(), folder)
+
+
+@pytest.fixture(scope="session")
+def changed_model_folder(experiment, tmp_path_factory):
+    """A model whose front-end changes what is near a loss: read only."""
+    front_end = LightAdapter()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in front_end.exit.parameters():
+            parameter.normal_(0, 0.3, generator=generator)
+    folder = tmp_path_factory.mktemp("models") / "changed"
+    return export(experiment, front_end, folder)
+
+
+@pytest.fixture(scope="session")
+def ljspeech(utterances, tmp_path_factory):
+    """The test split in LJSpeech's layout."""
+    folder = tmp_path_factory.mktemp("little-lj")
+    (folder / "wavs").mkdir()
+    lines = []
+    for row in utterances:
+        name = row["ID"]
+        (folder / "wavs" / f"{name}.wav").symlink_to(row["wav"])
+        lines.append(f"{name}|{row['wrd']}|{row['wrd']}\n")
+    (folder / "metadata.csv").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def speech(utterances, tmp_path):
+    """A wav file of speech, the test's own, and what is said in it."""
+    file = tmp_path / "speech.wav"
+    file.write_bytes(Path(utterances[0]["wav"]).read_bytes())
+    return file

@@ -198,7 +198,11 @@ class PacketLossASR(Pretrained):
             One text an utterance.
         """
         if lost is None:
-            gone = silent_runs(wavs, self.packet_samples)
+            # The padding of a batch is zero as well, without being lost.
+            padding = mask_padding(torch.ones_like(wavs), lengths) == 0
+            gone = silent_runs(
+                wavs.masked_fill(padding, 1.0), self.packet_samples
+            )
         else:
             gone = lost_samples(lost, self.packet_samples, wavs.shape[1])
         ends = (lengths * wavs.shape[1]).round().int().tolist()

@@ -159,7 +159,7 @@ def changed_model_folder(experiment, tmp_path_factory):
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in front_end.exit.parameters():
-            parameter.normal_(0, 0.3, generator=generator)
+            parameter.normal_(0, 0.1, generator=generator)
     folder = tmp_path_factory.mktemp("models") / "changed"
     return export(experiment, front_end, folder)
 

@@ -1,5 +1,6 @@
 """Audio files in and out: any rate and channel count in, mono float32 out."""
 
+import io
 from pathlib import Path
 
 import soundfile
@@ -127,13 +128,14 @@ def save_audio(path, signal, sample_rate=SAMPLE_RATE):
             f"{path}: no 16-bit audio format ends in '{path.suffix}'; "
             "expected .wav or .flac"
         )
+    # In memory first: libsndfile calls a full disk a "system error".
+    audio = io.BytesIO()
+    soundfile.write(
+        audio,
+        signal.detach().cpu().clamp(-1, 1).numpy(),
+        sample_rate,
+        format=path.suffix[1:],
+        subtype="PCM_16",
+    )
     with atomic_write(path) as temporary:
-        try:
-            soundfile.write(
-                temporary,
-                signal.detach().cpu().clamp(-1, 1).numpy(),
-                sample_rate,
-                subtype="PCM_16",
-            )
-        except soundfile.LibsndfileError as error:
-            raise OSError(str(error).strip()) from error
+        temporary.write_bytes(audio.getbuffer())

@@ -1,1 +1,1 @@
-"""A dataset's folder -> SpeechBrain manifests; a corpus that needs no download."""
+"""A dataset's folder -> SpeechBrain manifests; a corpus without a download."""

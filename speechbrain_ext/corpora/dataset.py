@@ -38,9 +38,9 @@ def manifest_dataset(manifest, max_seconds=30.0):
     speechbrain_ext.errors.UserError: nowhere.csv: ...
     """
     rows = {
-        row["ID"]: {**row, "duration": float(row["duration"])}
+        row["ID"]: dict(row)
         for row in read_manifest(manifest)
-        if float(row["duration"]) <= max_seconds
+        if row["duration"] <= max_seconds
     }
     for row in rows.values():
         row.pop("ID")

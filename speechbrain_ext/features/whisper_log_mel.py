@@ -109,8 +109,10 @@ class WhisperLogMel(torch.nn.Module):
         with torch.autocast(wavs.device.type, enabled=False):
             wavs = mask_padding(wavs.float(), lengths)
             # Zeros behind the end before the STFT: a reflected end would
-            # differ from the same utterance in a longer batch.
-            wavs = F.pad(wavs, (0, frames * HOP_LENGTH + N_FFT - wavs.shape[1]))
+            # differ from the same utterance in a longer batch. Only at 30 s
+            # Whisper's own features reflect.
+            end = min(frames * HOP_LENGTH + N_FFT, self.max_samples)
+            wavs = F.pad(wavs, (0, end - wavs.shape[1]))
             spectrum = torch.stft(
                 wavs,
                 N_FFT,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
@@ -172,8 +173,8 @@ def check_model_folder(source):
     Raises
     ------
     UserError
-        When a local folder has no ``hyperparams.yaml``, or nothing of this
-        name is here and it cannot be a hub id.
+        When a local folder has no ``hyperparams.yaml`` or a broken one, or
+        nothing of this name is here and it cannot be a hub id.
 
     Example
     -------
@@ -189,8 +190,27 @@ def check_model_folder(source):
                 f"{source}: no hyperparams.yaml in this folder; expected a "
                 "model's folder"
             )
+        _check_hyperparameters(folder / "hyperparams.yaml")
     elif folder.exists() or str(source).count("/") != 1:
         raise UserError(
             f"{source}: no such folder; expected a model's folder or a hub id "
             "ORG/NAME"
+        )
+
+
+def _check_hyperparameters(path):
+    """Read the top level only: nothing in the file is run."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"{path}: not readable as YAML ({' '.join(str(error).split())})"
+        ) from error
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    keys = {key.value for key, _ in pairs}
+    missing = [key for key in ("modules", "pretrainer") if key not in keys]
+    if missing:
+        raise UserError(
+            f"{path}: no {' and no '.join(missing)}; expected a model's "
+            "hyperparameters"
         )

@@ -4,6 +4,11 @@ from pathlib import Path
 
 import torch
 import torchaudio
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+)
 from speechbrain.inference.interfaces import Pretrained
 
 from speechbrain_ext.audio import SAMPLE_RATE, read_audio
@@ -73,10 +78,27 @@ class PacketLossASR(Pretrained):
         Raises
         ------
         UserError
-            When the folder holds no model, or its weights are damaged.
+            When the folder holds no model, its weights are damaged, or the
+            hub does not give it.
         """
         check_model_folder(source)
-        return super().from_hparams(str(source), *args, **kwargs)
+        try:
+            return super().from_hparams(str(source), *args, **kwargs)
+        except (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            ConnectionError,
+        ) as error:
+            raise UserError(
+                f"{source}: no such folder, and not to be had from the hub "
+                f"({type(error).__name__})"
+            ) from error
+        except ImportError as error:
+            raise UserError(
+                f"{source}: hyperparams.yaml names what is not here ({error}); "
+                "is the model of a newer version?"
+            ) from error
 
     @property
     def packet_samples(self):

@@ -1,4 +1,8 @@
-"""What the integration tests share: a little speech, a model, and programs."""
+"""What the integration tests share: a little speech, a model, and programs.
+
+What is tested is imported where it is used: this file is read before the root
+conftest.py has settled what libraries read from the environment.
+"""
 
 import importlib.util
 import logging
@@ -8,19 +12,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from hyperpyyaml import resolve_references
-
-from speechbrain_ext.brains.experiment import parse_arguments
-from speechbrain_ext.corpora.manifest import read_manifest
-from speechbrain_ext.corpora.mini import prepare_mini
-from speechbrain_ext.corruption.packet_loss import (
-    GilbertElliottLoss,
-    WaveformPacketLoss,
-)
-from speechbrain_ext.errors import exit_on_user_error
-from speechbrain_ext.frontends.light_adapter import LightAdapter
-from speechbrain_ext.inference.export import export_packet_loss_asr
 
 #: No program of these tests runs longer, in seconds.
 _PATIENCE = 400
@@ -29,6 +20,8 @@ _PATIENCE = 400
 @pytest.fixture(scope="session")
 def manifests(tmp_path_factory):
     """The smallest mini corpus that serves all tests: manifest by split."""
+    from speechbrain_ext.corpora.mini import prepare_mini
+
     return prepare_mini(
         tmp_path_factory.mktemp("mini corpus"),
         train_minutes=0.3,
@@ -40,6 +33,8 @@ def manifests(tmp_path_factory):
 @pytest.fixture(scope="session")
 def utterances(manifests):
     """The test split's rows."""
+    from speechbrain_ext.corpora.manifest import read_manifest
+
     return read_manifest(manifests["test"])
 
 
@@ -120,6 +115,8 @@ def train(recipe, monkeypatch):
 @pytest.fixture
 def run_train(train):
     """Run train.py in this process, as its last lines do."""
+    from speechbrain_ext.brains.experiment import parse_arguments
+    from speechbrain_ext.errors import exit_on_user_error
 
     def run(arguments):
         with exit_on_user_error():
@@ -131,6 +128,8 @@ def run_train(train):
 @pytest.fixture(scope="session")
 def experiment(recipe, tmp_path_factory):
     """An output folder of the mini recipe before its first step."""
+    from hyperpyyaml import resolve_references
+
     folder = tmp_path_factory.mktemp("experiment")
     with open(recipe / "hparams" / "mini.yaml", encoding="utf-8") as file:
         resolved = resolve_references(file).getvalue()
@@ -140,6 +139,12 @@ def experiment(recipe, tmp_path_factory):
 
 def export(experiment, front_end, folder):
     """Write a model's folder."""
+    from speechbrain_ext.corruption.packet_loss import (
+        GilbertElliottLoss,
+        WaveformPacketLoss,
+    )
+    from speechbrain_ext.inference.export import export_packet_loss_asr
+
     damage = WaveformPacketLoss(GilbertElliottLoss(), seed=0)
     export_packet_loss_asr(experiment, front_end, damage, folder)
     return folder
@@ -148,6 +153,8 @@ def export(experiment, front_end, folder):
 @pytest.fixture(scope="session")
 def model_folder(experiment, tmp_path_factory):
     """A model whose front-end changes nothing: read only."""
+    from speechbrain_ext.frontends.light_adapter import LightAdapter
+
     folder = tmp_path_factory.mktemp("models") / "untrained"
     return export(experiment, LightAdapter(), folder)
 
@@ -155,6 +162,10 @@ def model_folder(experiment, tmp_path_factory):
 @pytest.fixture(scope="session")
 def changed_model_folder(experiment, tmp_path_factory):
     """A model whose front-end changes what is near a loss: read only."""
+    import torch
+
+    from speechbrain_ext.frontends.light_adapter import LightAdapter
+
     front_end = LightAdapter()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -57,15 +57,22 @@ def main(argv=None):
     ...
     SystemExit: 0
     """
-    arguments = _parser().parse_args(argv)
     with exit_on_user_error():
+        arguments = _parser().parse_args(argv)
         arguments.run(arguments)
         sys.stdout.flush()
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage before it."""
+
+    def error(self, message):
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="speechbrain-ext",
         description="Speech recognition that survives packet loss.",
         allow_abbrev=False,
@@ -214,7 +221,18 @@ def _add_evaluate(commands):
 
 
 def _run_options(arguments):
-    return {"device": arguments.device} if arguments.device else None
+    if not arguments.device:
+        return None
+    import torch
+
+    try:
+        torch.empty(0, device=arguments.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--device {arguments.device}: cannot be used ({reason})"
+        ) from error
+    return {"device": arguments.device}
 
 
 def _transcribe(arguments):

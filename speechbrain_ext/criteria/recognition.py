@@ -4,6 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from speechbrain_ext.backends.whisper import IGNORED
+from speechbrain_ext.criteria.representation import encode_repaired
 
 
 class WhisperCrossEntropy(torch.nn.Module):
@@ -49,7 +50,7 @@ class WhisperCrossEntropy(torch.nn.Module):
         inputs, targets = self.back_end.encode_text(restoration.texts)
         device = restoration.repaired.device
         inputs, targets = inputs.to(device), targets.to(device)
-        states = self.back_end.encode(restoration.repaired)
+        states = encode_repaired(restoration, self.back_end)
         logits = self.back_end.logits(states, inputs)
         losses = F.cross_entropy(
             logits.transpose(1, 2).float(),

@@ -12,6 +12,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ext.audio import SAMPLE_RATE, load_audio
+from speechbrain_ext.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class TestSet:
     Raises
     ------
     UserError
-        When an audio file cannot be used.
+        When an audio file cannot be used, or no utterance is in a batch.
 
     Example
     -------
@@ -89,6 +90,8 @@ class TestSet:
     __test__ = False
 
     def __init__(self, rows, batch_size):
+        if batch_size < 1:
+            raise UserError(f"batch_size: is {batch_size}; expected 1 or more")
         self.rows = rows
         self.ids = [row["ID"] for row in rows]
         self.n_samples = [_n_samples(row["wav"]) for row in rows]
@@ -176,7 +179,8 @@ def _n_samples(path):
     """Samples of a file at the recogniser's rate, without reading them."""
     try:
         info = soundfile.info(path)
+        frames = math.ceil(info.frames * SAMPLE_RATE / info.samplerate)
     except (soundfile.LibsndfileError, OSError):
-        # Says in one line what is wrong with the file.
-        return len(load_audio(path))
-    return math.ceil(info.frames * SAMPLE_RATE / info.samplerate)
+        frames = 0
+    # Reading says in one line what is wrong with the file.
+    return frames or len(load_audio(path))

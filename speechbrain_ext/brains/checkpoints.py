@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 
+import yaml
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
@@ -104,10 +105,12 @@ class AtomicCheckpointer(Checkpointer):
         except (
             RuntimeError,
             EOFError,
+            TypeError,
             ValueError,
             KeyError,
             OSError,
             pickle.UnpicklingError,
+            yaml.YAMLError,
         ) as error:
             first_line = str(error).splitlines()[0] if str(error) else ""
             raise UserError(
@@ -150,4 +153,7 @@ class AtomicCheckpointer(Checkpointer):
 
 def _is_write_error(error):
     message = str(error)
-    return "file write failed" in message or "PytorchStreamWriter" in message
+    return any(
+        part in message
+        for part in ("PytorchStreamWriter", "inline_container", "iostream")
+    )

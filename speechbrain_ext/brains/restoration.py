@@ -13,8 +13,10 @@ from torch.nn.functional import pad
 from torch.nn.parallel import DistributedDataParallel
 
 from speechbrain_ext.audio import SAMPLE_RATE
+from speechbrain_ext.corruption.loss_models import check_rate
 from speechbrain_ext.corruption.lost_packets import lost_samples
 from speechbrain_ext.criteria.restoration import Restoration
+from speechbrain_ext.errors import UserError
 from speechbrain_ext.features.whisper_log_mel import HOP_LENGTH
 
 
@@ -99,10 +101,11 @@ class RestorationBrain(sb.Brain):
         self.waveform_damage = waveform_damage
         self.feature_damage = feature_damage
         self.metric = metric
-        self.valid_rate = valid_rate
+        self.valid_rate = check_rate(valid_rate)
         self.scheduler_class = scheduler_class
         self.train_loggers = train_loggers
         self.epoch = 0
+        self.resumed_losses = {}
 
     def compute_forward(self, batch, stage):
         """Damage and repair a batch.
@@ -147,6 +150,10 @@ class RestorationBrain(sb.Brain):
                 # Units end with the longest utterance, frames may go on.
                 units = pad(units, (0, frames - units.shape[1]))
                 lost = torch.maximum(lost, units.to(lost.dtype))
+        front_end = self.modules.front_end
+        if not train and isinstance(front_end, DistributedDataParallel):
+            # Its forward would wait for processes whose turn it is not.
+            front_end = front_end.module
         return Restoration(
             ids=batch.id,
             texts=batch.wrd,
@@ -155,7 +162,7 @@ class RestorationBrain(sb.Brain):
             lengths=lengths,
             clean=clean,
             damaged=damaged,
-            repaired=self.modules.front_end(damaged, frame_lengths, lost),
+            repaired=front_end(damaged, frame_lengths, lost),
             frame_lengths=frame_lengths,
             lost=lost,
         )
@@ -229,6 +236,13 @@ class RestorationBrain(sb.Brain):
             The epoch, which the damage depends on.
         """
         self.losses = defaultdict(dict)
+        if stage == sb.Stage.TRAIN:
+            self.losses.update(self.resumed_losses)
+            self.resumed_losses = {}
+        elif is_distributed_initialized():
+            # The running averages of the process that saves them, for all.
+            for buffer in self.modules.front_end.buffers():
+                torch.distributed.broadcast(buffer, src=0)
         self.texts = {}
         self.epoch = epoch or 0
 
@@ -264,26 +278,68 @@ class RestorationBrain(sb.Brain):
                 importance_keys=[],
             )
 
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Load the best checkpoint.
+
+        Arguments
+        ---------
+        max_key : str, optional
+            As SpeechBrain's method takes it.
+        min_key : str, optional
+            As SpeechBrain's method takes it.
+
+        Raises
+        ------
+        UserError
+            When there is none, and nothing was trained just now: an untrained
+            front-end's results would pass for a trained one's.
+        """
+        saved = None
+        if self.checkpointer is not None:
+            saved = self.checkpointer.recover_if_possible(
+                max_key=max_key, min_key=min_key
+            )
+        if saved is None and self.test_only and not self.debug:
+            raise UserError(
+                f"{getattr(self.checkpointer, 'checkpoints_dir', 'save_folder')}"
+                ": no checkpoint there; expected a trained recipe's"
+            )
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        """As SpeechBrain's, but only where no gradients wait for their step.
+
+        They are not saved.
+        """
+        due = super()._should_save_intra_epoch_ckpt(
+            last_ckpt_time, steps_since_ckpt
+        )
+        return due and self.step % self.grad_accumulation_factor == 0
+
+    def _save_intra_epoch_ckpt(self):
+        """As SpeechBrain's; the losses so far of all processes go with it."""
+        self.losses = self._gather_losses()
+        super()._save_intra_epoch_ckpt()
+
+    def _gather_losses(self):
+        """Losses by criterion and utterance, over all processes."""
+        merged = defaultdict(dict)
+        for losses in _gather(dict(self.losses)):
+            for name, values in losses.items():
+                merged[name].update(values)
+        return merged
+
     def _gather_stats(self):
         """Mean losses, and the word error rate, over all processes."""
-        parts = [(dict(self.losses), self.texts)]
-        if is_distributed_initialized():
-            parts = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(
-                parts, (dict(self.losses), self.texts)
-            )
-        stats = {}
+        merged, stats = self._gather_losses(), {}
         for name in self.weights:
-            merged = {}
-            for losses, _ in parts:
-                merged.update(losses.get(name, {}))
+            losses = merged[name]
             # In the utterances' order: a sum's last digits depend on it.
-            values = [merged[key] for key in sorted(merged)]
+            values = [losses[key] for key in sorted(losses)]
             stats[name] = sum(values) / max(1, len(values))
         stats["loss"] = sum(
             weight * stats[name] for name, weight in self.weights.items()
         )
-        texts = {k: v for _, part in parts for k, v in part.items()}
+        texts = {k: v for part in _gather(self.texts) for k, v in part.items()}
         if texts:
             score = self.metric()
             for key in sorted(texts):
@@ -303,6 +359,13 @@ class RestorationBrain(sb.Brain):
         if self.checkpointer is None:
             return
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
+        self.checkpointer.add_recoverable(
+            "losses",
+            self,
+            custom_save_hook=_save_losses,
+            custom_load_hook=_load_losses,
+            optional_load=True,
+        )
         if self.scheduler is not None:
             self.checkpointer.add_recoverable(
                 "scheduler",
@@ -376,3 +439,22 @@ def _save_scheduler(scheduler, path):
 
 def _load_scheduler(scheduler, path, end_of_epoch):
     scheduler.load_state_dict(torch.load(path, weights_only=True))
+
+
+@main_process_only
+def _save_losses(brain, path):
+    torch.save(dict(brain.losses), path)
+
+
+def _load_losses(brain, path, end_of_epoch):
+    if not end_of_epoch:
+        brain.resumed_losses = torch.load(path, weights_only=True)
+
+
+def _gather(part):
+    """What each process has, in a list that all of them get."""
+    if not is_distributed_initialized():
+        return [part]
+    parts = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, part)
+    return parts

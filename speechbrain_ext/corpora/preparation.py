@@ -31,6 +31,13 @@ def read_text(path, expected):
     ------
     UserError
         When it cannot be read as text.
+
+    Example
+    -------
+    >>> read_text("nowhere.txt", "transcripts")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.txt: not readable; ...
     """
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -102,6 +109,11 @@ def is_prepared(manifests, settings):
     -------
     bool
         Whether there is nothing to do.
+
+    Example
+    -------
+    >>> is_prepared([Path("nowhere.csv")], {"seed": 1})
+    False
     """
     try:
         for manifest in manifests:
@@ -123,6 +135,11 @@ def mark_prepared(manifests, settings):
         What a preparer has written.
     settings : dict
         As given to :func:`is_prepared`.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> mark_prepared([Path(tempfile.mkdtemp()) / "train.csv"], {"seed": 1})
     """
     for manifest in manifests:
         with atomic_write(_record(manifest)) as temporary:
@@ -145,5 +162,10 @@ def newest(paths):
     -------
     int
         Nanoseconds since the epoch; 0 for no files.
+
+    Example
+    -------
+    >>> newest([])
+    0
     """
     return max((path.stat().st_mtime_ns for path in paths), default=0)

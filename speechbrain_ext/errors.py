@@ -9,6 +9,18 @@ from contextlib import contextmanager
 #: Exit status of every command for an error that its user can mend.
 USER_ERROR_STATUS = 2
 
+# What is in the way of writing a file: full disks, permissions, a file where a
+# folder should be.
+_MACHINES_ERRORS = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
 
 class UserError(Exception):
     """An error that a person caused and can mend.
@@ -29,8 +41,8 @@ class UserError(Exception):
 def exit_on_user_error():
     """Turn a :class:`UserError` into one line on standard error and exit status 2.
 
-    A full disk and a closed pipe are the machine's, not a bug of ours: they
-    get their one line as well.
+    A full disk, a folder that cannot be written and a closed pipe are the
+    machine's, not a bug of ours: they get their one line as well.
 
     Raises
     ------
@@ -66,7 +78,7 @@ def exit_on_user_error():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _MACHINES_ERRORS:
             raise
         name = error.filename or "output"
         print(f"error: {name}: {error.strerror}", file=sys.stderr)

@@ -20,7 +20,9 @@ from speechbrain.utils.distributed import ddp_init_group, run_on_main
 from speechbrain_ext.brains.experiment import load_hparams, run
 from speechbrain_ext.brains.restoration import RestorationBrain
 from speechbrain_ext.corpora.dataset import manifest_dataset
+from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.corpora.prepare import prepare_corpus
+from speechbrain_ext.corruption.loss_models import check_rate
 from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
 from speechbrain_ext.inference.export import export_packet_loss_asr
 
@@ -56,6 +58,10 @@ def main(hparams_file, run_opts, overrides):
                 "train_minutes": hparams["train_minutes"],
             },
         )
+    # What would else be found out when the training is over.
+    read_manifest(hparams["test_csv"])
+    for rate in hparams["test_rates"]:
+        check_rate(rate)
 
     loggers = [hparams["train_logger"]]
     if hparams["tensorboard"]:

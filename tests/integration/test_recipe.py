@@ -42,14 +42,14 @@ def count(self, batch):
         file.write(f"{self.epoch}\\n")
     return fit_batch(self, batch)
 
-def die(self, *arguments):
+def die(self, *arguments, **named):
     calls.append(self.epoch)
     if calls.count(int(epoch)) == int(call):
         if point == "_save_intra_epoch_ckpt":
             torch.save = die_halfway
         else:
             os.kill(os.getpid(), signal.SIGKILL)
-    return original(self, *arguments)
+    return original(self, *arguments, **named)
 
 def die_halfway(state, path):
     with open(path, "wb") as file:
@@ -110,8 +110,9 @@ def refused(run_train, capsys, arguments):
         run_train(arguments)
     assert stop.value.code == 2
     errors = capsys.readouterr().err
+    # A training that has begun has shown its progress.
     lines = [line for line in errors.splitlines() if "%|" not in line]
-    (line,) = [line for line in lines if line]
+    (line,) = [line for line in lines if line.strip()]
     assert line.startswith("error: ") and errors.endswith(line + "\n")
     return line
 

@@ -604,6 +604,17 @@ def test_lost_packets_are_no_pause():
     assert 50000 <= cut <= 56000
 
 
+def test_what_stands_on_lost_samples_is_not_heard():
+    """A receiver may leave anything there."""
+    signal = 0.1 * torch.randn(80000)
+    signal[50000:56000] *= 0.01
+    lost = torch.zeros(80000, dtype=torch.bool)
+    lost[52000:54000] = True
+    signal[lost] = 1.0
+    (_, cut), _ = split_at_pauses(signal, lost, 4.0)
+    assert 51500 <= cut <= 54500
+
+
 def test_a_wholly_lost_signal_is_still_cut():
     lost = torch.ones(80000, dtype=torch.bool)
     windows = split_at_pauses(torch.zeros(80000), lost, 2.0)

@@ -25,6 +25,7 @@ from speechbrain_ext.corpora.prepare import prepare_corpus
 from speechbrain_ext.corruption.loss_models import check_rate
 from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
 from speechbrain_ext.inference.export import export_packet_loss_asr
+from speechbrain_ext.inference.model_folder import load_weights
 
 
 def main(hparams_file, run_opts, overrides):
@@ -63,6 +64,8 @@ def main(hparams_file, run_opts, overrides):
     for rate in hparams["test_rates"]:
         check_rate(rate)
 
+    if hparams["initial_weights"]:
+        load_weights(hparams["initial_weights"], hparams["front_end"])
     loggers = [hparams["train_logger"]]
     if hparams["tensorboard"]:
         loggers.append(hparams["tensorboard_logger"]())

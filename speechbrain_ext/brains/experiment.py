@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import ruamel.yaml
 import torch
 import yaml
 from hyperpyyaml import load_hyperpyyaml
@@ -192,7 +193,7 @@ def load_hparams(hparams_file, overrides):
     with open(hparams_file, encoding="utf-8") as file:
         try:
             return load_hyperpyyaml(file, overrides)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ruamel.yaml.YAMLError) as error:
             raise UserError(
                 f"{hparams_file}: not valid YAML "
                 f"({' '.join(str(error).split())[:160]})"

@@ -210,9 +210,8 @@ def damaged_files(spoken, tmp_path_factory):
     return files
 
 
-def as_batch(files):
-    """Pad files to one batch: wavs and relative lengths."""
-    signals = [load_audio(file) for file in files]
+def as_batch(signals):
+    """Pad signals to one batch: wavs and relative lengths."""
     wavs = torch.nn.utils.rnn.pad_sequence(signals, batch_first=True)
     lengths = torch.tensor([len(signal) for signal in signals])
     return wavs, lengths / wavs.shape[1]
@@ -227,8 +226,9 @@ def test_a_batch_gives_what_its_files_give(
         changed_asr.transcribe_file(file, front_end=front_end)
         for file in damaged_files
     ]
+    signals = [load_audio(file) for file in damaged_files]
     together = changed_asr.transcribe_batch(
-        *as_batch(damaged_files), front_end=front_end
+        *as_batch(signals), front_end=front_end
     )
     assert together == singly
 
@@ -244,7 +244,8 @@ def test_an_utterance_reaches_whisper_the_same_in_any_batch(
         return [""] * len(feats)
 
     monkeypatch.setattr(changed_asr.mods.back_end, "transcribe", listen)
-    changed_asr.transcribe_batch(*as_batch(damaged_files))
+    signals = [load_audio(file) for file in damaged_files]
+    changed_asr.transcribe_batch(*as_batch(signals))
     for file in damaged_files:
         changed_asr.transcribe_file(file)
     (feats, seconds), *singly = heard
@@ -280,7 +281,7 @@ def join(signals, level, pause_seconds=0.6):
 @pytest.fixture(scope="module")
 def parts(asr, talk):
     """What the recogniser makes of each utterance alone."""
-    return [asr.transcribe_batch(s[None], torch.ones(1))[0] for s in talk[0]]
+    return asr.transcribe_batch(*as_batch(talk[0]))
 
 
 @pytest.mark.parametrize("level", [0, 10], ids=["digital silence", "noise"])

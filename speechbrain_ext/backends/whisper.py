@@ -76,7 +76,7 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         super().__init__()
         self.whisper = _load(resolve(source), language)
         if language is None and self.whisper.is_multilingual:
-            raise ValueError(
+            raise UserError(
                 f"language: none given for {source}, a multilingual Whisper; "
                 "expected a code such as 'en'"
             )

@@ -444,7 +444,7 @@ def test_missing_weights_are_named(tmp_path):
 
 def test_a_multilingual_whisper_wants_a_language(monkeypatch):
     monkeypatch.setattr(Whisper, "is_multilingual", True)
-    with pytest.raises(ValueError, match="language: none given for openai/"):
+    with pytest.raises(UserError, match="language: none given for openai/"):
         FrozenWhisper(TINY)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from speechbrain import Stage
 from speechbrain.utils.checkpoints import Checkpointer
 
@@ -289,6 +290,16 @@ def make_brain(train, run_train, monkeypatch):
         return made[0]
 
     return make
+
+
+def test_training_can_start_from_weights(
+    make_brain, few_steps, changed_model_folder, tmp_path
+):
+    file = changed_model_folder / "front_end.safetensors"
+    brain = make_brain(few_steps(tmp_path, f"--initial_weights={file}"))[0]
+    assert_equal_weights(
+        dict(brain.modules.front_end.state_dict()), load_file(file)
+    )
 
 
 @pytest.fixture
@@ -640,6 +651,7 @@ def test_two_processes_validate_as_one(
         (["--rate_weights=[1]"], ["rate_weights"]),
         (["--mean_burst=0.5"], ["mean_burst"]),
         (["--whisper_source=gone/at/all"], ["gone/at/all"]),
+        (["--initial_weights=gone.safetensors"], ["gone.safetensors"]),
         (["--skip_prep=False", "--data_folder=gone"], ["gone"]),
         (["--skip_prep=False", "--data_folder=hparams"], ["hparams"]),
     ],

@@ -4,6 +4,32 @@ import torch
 from speechbrain.dataio.dataio import length_to_mask
 
 
+def mean_until_end(values, lengths):
+    """Average over time, without what lies past each utterance's end.
+
+    Arguments
+    ---------
+    values : torch.Tensor
+        [batch, time].
+    lengths : torch.Tensor
+        [batch], relative.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch].
+
+    Example
+    -------
+    >>> values = torch.tensor([[1.0, 3.0], [1.0, 3.0]])
+    >>> mean_until_end(values, torch.tensor([1.0, 0.5]))
+    tensor([2., 1.])
+    """
+    ends = (lengths * values.shape[1]).round().clamp(min=1)
+    inside = length_to_mask(ends, values.shape[1], dtype=values.dtype)
+    return (values * inside).sum(dim=1) / ends
+
+
 class FeatureL1(torch.nn.Module):
     """Mean absolute difference of the features (eq. 1 of paper 0, L_1).
 
@@ -35,7 +61,4 @@ class FeatureL1(torch.nn.Module):
             [batch], one loss an utterance.
         """
         difference = (restoration.clean - restoration.repaired).abs()
-        frames = difference.shape[1]
-        ends = (restoration.frame_lengths * frames).round().clamp(min=1)
-        inside = length_to_mask(ends, frames, dtype=difference.dtype)
-        return (difference.mean(dim=2) * inside).sum(dim=1) / ends
+        return mean_until_end(difference.mean(dim=2), restoration.frame_lengths)

@@ -1,7 +1,8 @@
 """Distances in what a frozen network makes of clean and repaired features."""
 
 import torch
-from speechbrain.dataio.dataio import length_to_mask
+
+from speechbrain_ext.criteria.features import mean_until_end
 
 
 def encode_repaired(restoration, back_end):
@@ -79,7 +80,4 @@ class EncoderL1(torch.nn.Module):
             clean = self.back_end.encode(restoration.clean)
         repaired = encode_repaired(restoration, self.back_end)
         difference = (clean.float() - repaired.float()).abs().mean(dim=2)
-        positions = difference.shape[1]
-        ends = (restoration.frame_lengths * positions).round().clamp(min=1)
-        inside = length_to_mask(ends, positions, dtype=difference.dtype)
-        return (difference * inside).sum(dim=1) / ends
+        return mean_until_end(difference, restoration.frame_lengths)

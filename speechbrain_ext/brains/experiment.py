@@ -13,6 +13,7 @@ import ruamel.yaml
 import torch
 import yaml
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain.utils.distributed import ddp_barrier
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -221,4 +222,11 @@ def run(main):
     >>> run(main)  # doctest: +SKIP
     """
     with exit_on_user_error():
-        main(*parse_arguments())
+        try:
+            main(*parse_arguments())
+            ddp_barrier()
+        finally:
+            # A process that exits inside its group may be aborted by the
+            # group's threads, and torchrun takes that for a failure.
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()

@@ -571,6 +571,13 @@ def torchrun(run_program, recipe):
     return run
 
 
+def moments(folder):
+    """Adam's running means of the gradients, a tensor a parameter."""
+    path = checkpoints(folder)[0].paramfiles["optimizer"]
+    state = torch.load(path, weights_only=True)["state"]
+    return [state[index]["exp_avg"] for index in sorted(state)]
+
+
 def test_two_processes_train_as_one(
     torchrun, few_steps, manifests, run_train, request, tmp_path
 ):
@@ -593,8 +600,11 @@ def test_two_processes_train_as_one(
     )
     metas = [checkpoints(folder)[0].meta["WER"] for folder in (one, two)]
     assert metas[0] == metas[1]
-    # Sums of gradients in another order; Adam's first step is lr * sign.
-    assert_equal_weights(weights(one), weights(two), rtol=0, atol=1e-5)
+    # Adam's first moments are the gradients. The weights would not do: its
+    # first step is lr * sign, also of a gradient that rounding makes.
+    for ours, theirs in zip(moments(one), moments(two), strict=True):
+        tolerance = 1e-4 * ours.abs().max().item()
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=tolerance)
     assert weights(two)["exit.weight"].abs().max() > 1e-4
     assert (two / "results.json").exists()
 

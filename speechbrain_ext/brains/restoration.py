@@ -26,7 +26,9 @@ class RestorationBrain(sb.Brain):
     Arguments
     ---------
     front_end : torch.nn.Module
-        ``(features, lengths, lost) -> features``; what is trained.
+        ``(features, lengths, lost) -> features``; what is trained. With an
+        attribute ``takes_waveforms`` that is True, ``(wavs, lengths, lost) ->
+        wavs``, where ``lost`` is bool [batch, time].
     features : torch.nn.Module
         ``(wavs, lengths) -> [batch, frames, channels]``.
     criteria : dict[str, torch.nn.Module]
@@ -34,7 +36,8 @@ class RestorationBrain(sb.Brain):
     weights : dict[str, float]
         A weight a criterion. With 0 it is not computed.
     back_end : torch.nn.Module
-        The frozen recogniser; gives the word error rate in validation.
+        The recogniser; gives the word error rate in validation. Frozen, or
+        trained as well as the front-end where its parameters want gradients.
     waveform_damage, feature_damage : callable, optional
         From :mod:`speechbrain_ext.corruption`; damage before and after the
         features are computed.
@@ -50,6 +53,12 @@ class RestorationBrain(sb.Brain):
     **kwargs
         What :class:`speechbrain.Brain` takes: ``opt_class``, ``hparams``,
         ``run_opts``, ``checkpointer``.
+
+    Raises
+    ------
+    UserError
+        When features are to be damaged and the front-end takes waveforms, or
+        the back-end takes another number of mel bins than the features have.
 
     Example
     -------
@@ -88,6 +97,15 @@ class RestorationBrain(sb.Brain):
             name: float(weight) for name, weight in weights.items() if weight
         }
         used = {name: criteria[name] for name in self.weights}
+        # Here, because a distributed wrapper hides the attribute.
+        self.takes_waveforms = getattr(front_end, "takes_waveforms", False)
+        if self.takes_waveforms and feature_damage is not None:
+            raise UserError(
+                f"feature_damage: {feature_damage.name}, and the front-end "
+                f"({type(front_end).__name__}) repairs waveforms; expected "
+                "null, and waveform_damage"
+            )
+        _check_mel_bins(features, back_end)
         super().__init__(
             modules={
                 "front_end": front_end,
@@ -132,6 +150,7 @@ class RestorationBrain(sb.Brain):
             frame_lengths = lengths * wavs.shape[1] / (HOP_LENGTH * frames)
             damaged_wavs, damaged = wavs, clean
             lost = clean.new_zeros(clean.shape[:2])
+            samples = torch.zeros_like(wavs, dtype=torch.bool)
             if self.waveform_damage is not None:
                 damaged_wavs, packets = self.waveform_damage(
                     wavs, lengths, batch.id, epoch, rate
@@ -154,6 +173,12 @@ class RestorationBrain(sb.Brain):
         if not train and isinstance(front_end, DistributedDataParallel):
             # Its forward would wait for processes whose turn it is not.
             front_end = front_end.module
+        repaired_wavs = None
+        if self.takes_waveforms:
+            repaired_wavs = front_end(damaged_wavs, lengths, samples)
+            repaired = features(repaired_wavs, lengths)
+        else:
+            repaired = front_end(damaged, frame_lengths, lost)
         return Restoration(
             ids=batch.id,
             texts=batch.wrd,
@@ -162,9 +187,10 @@ class RestorationBrain(sb.Brain):
             lengths=lengths,
             clean=clean,
             damaged=damaged,
-            repaired=front_end(damaged, frame_lengths, lost),
+            repaired=repaired,
             frame_lengths=frame_lengths,
             lost=lost,
+            repaired_wavs=repaired_wavs,
         )
 
     def compute_objectives(self, predictions, batch, stage):
@@ -414,22 +440,45 @@ class RestorationBrain(sb.Brain):
     def _wrap_distributed(self):
         """As SpeechBrain's, but BatchNorm is synchronised on GPUs only.
 
-        The synchronised one raises on a CPU.
+        The synchronised one raises on a CPU. A wrapper has a forward and
+        nothing else, so the back-end, which has more, averages its gradients
+        by itself where it is trained.
         """
         if not self.distributed_launch:
             super()._wrap_distributed()
             return
         cuda = self.device_type == "cuda"
-        for name, module in self.modules.items():
-            if not any(p.requires_grad for p in module.parameters()):
-                continue
+        module = self.modules.front_end
+        if any(p.requires_grad for p in module.parameters()):
             if cuda:
                 module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(module)
-            self.modules[name] = DistributedDataParallel(
+            self.modules["front_end"] = DistributedDataParallel(
                 module,
                 device_ids=[self.device] if cuda else None,
                 find_unused_parameters=self.find_unused_parameters,
             )
+        if is_distributed_initialized():
+            for parameter in self.modules.back_end.parameters():
+                if parameter.requires_grad:
+                    parameter.register_post_accumulate_grad_hook(_average)
+
+
+def _check_mel_bins(features, back_end):
+    have = getattr(features, "n_mels", None)
+    wanted = getattr(back_end, "n_mels", have)
+    if have != wanted:
+        raise UserError(
+            f"{back_end.source}: takes {wanted} mel bins; expected a Whisper "
+            f"that takes {have}, as features (n_mels) gives"
+        )
+
+
+def _average(parameter):
+    """Replace a parameter's gradient by the processes' mean."""
+    # What was accumulated and averaged before is the same everywhere, and the
+    # mean leaves it alone.
+    torch.distributed.all_reduce(parameter.grad)
+    parameter.grad /= torch.distributed.get_world_size()
 
 
 @main_process_only

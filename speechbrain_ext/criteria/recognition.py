@@ -51,11 +51,10 @@ class WhisperCrossEntropy(torch.nn.Module):
         device = restoration.repaired.device
         inputs, targets = inputs.to(device), targets.to(device)
         states = encode_repaired(restoration, self.back_end)
-        logits = self.back_end.logits(states, inputs)
-        losses = F.cross_entropy(
-            logits.transpose(1, 2).float(),
-            targets,
-            ignore_index=IGNORED,
-            reduction="none",
+        wanted = targets != IGNORED
+        logits = self.back_end.logits(states, inputs, wanted)
+        losses = targets.new_zeros(targets.shape, dtype=torch.float32)
+        losses[wanted] = F.cross_entropy(
+            logits.float(), targets[wanted], reduction="none"
         )
-        return losses.sum(dim=1) / (targets != IGNORED).sum(dim=1)
+        return losses.sum(dim=1) / wanted.sum(dim=1)

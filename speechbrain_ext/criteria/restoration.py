@@ -27,6 +27,9 @@ class Restoration:
         [batch], relative to the features.
     lost : torch.Tensor
         [batch, frames], the share of each frame that was lost.
+    repaired_wavs : torch.Tensor, optional
+        [batch, time], what a front-end that takes waveforms made of
+        ``damaged_wavs``; None where the front-end takes features.
 
     Example
     -------
@@ -57,3 +60,4 @@ class Restoration:
     repaired: torch.Tensor
     frame_lengths: torch.Tensor
     lost: torch.Tensor
+    repaired_wavs: torch.Tensor | None = None

@@ -1,1 +1,1 @@
-"""Modules that repair damaged features."""
+"""Modules that repair damaged features or waveforms."""

@@ -2,16 +2,23 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import torch
 from ruamel.yaml import YAML
 
 from speechbrain_ext import __version__
+from speechbrain_ext.backends.weights import resolve
+from speechbrain_ext.backends.whisper import FrozenWhisper
+from speechbrain_ext.corruption.lost_packets import PACKET_SECONDS
 from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
-from speechbrain_ext.inference.model_folder import save_weights
+from speechbrain_ext.inference.model_folder import (
+    check_model_folder,
+    save_weights,
+)
 
 _PIECES = ("features", "front_end", "back_end")
 
@@ -28,8 +35,26 @@ pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
         front_end: *front_end
 """
 
+_UNTRAINED = """\
+# A recogniser behind a front-end that has nothing to learn.
+features: &features !new:speechbrain_ext.features.whisper_log_mel.WhisperLogMel
+    context: batch
+front_end: &front_end !new:{module}.{name}
+back_end: &back_end !new:speechbrain_ext.backends.whisper.FrozenWhisper
+    source: {source}
+    language: {language}
+    beam_size: {beam_size}
+"""
 
-def export_packet_loss_asr(experiment_folder, front_end, damage, folder):
+# Where Whisper itself was trained.
+_BACK_END = """\
+        back_end: *back_end
+"""
+
+
+def export_packet_loss_asr(
+    experiment_folder, front_end, damage, folder, back_end=None
+):
     """Write the folder that ``PacketLossASR.from_hparams`` loads.
 
     Arguments
@@ -45,6 +70,9 @@ def export_packet_loss_asr(experiment_folder, front_end, damage, folder):
     folder : str or Path
         Where to write ``hyperparams.yaml``, ``front_end.safetensors`` and
         ``config.json``.
+    back_end : torch.nn.Module, optional
+        The recogniser. Where its parameters want gradients it was trained, and
+        ``back_end.safetensors`` is written as well.
 
     Raises
     ------
@@ -70,8 +98,142 @@ def export_packet_loss_asr(experiment_folder, front_end, damage, folder):
     if isinstance(front_end, torch.nn.parallel.DistributedDataParallel):
         front_end = front_end.module
     save_weights(folder / "front_end.safetensors", front_end)
+    if back_end is not None and _is_trained(back_end):
+        text += _BACK_END
+        save_weights(folder / "back_end.safetensors", back_end)
     with atomic_write(folder / "hyperparams.yaml") as temporary:
         temporary.write_text(text, encoding="utf-8")
+    _write_config(folder)
+
+
+def export_untrained(front_end, whisper_source, language, folder, beam_size=5):
+    """Write the folder of a recogniser whose front-end has no weights.
+
+    Classical packet loss concealment
+    (:mod:`speechbrain_ext.frontends.concealment`) is compared with what was
+    trained as a model's folder of its own. Lost packets have 20 ms, and their
+    samples are zero.
+
+    Arguments
+    ---------
+    front_end : type
+        A front-end's class; it is made without arguments.
+    whisper_source : str or Path
+        What :class:`~speechbrain_ext.backends.whisper.FrozenWhisper` takes.
+    language : str or None
+        The language's code; None for an English-only model.
+    folder : str or Path
+        Where to write ``hyperparams.yaml``, ``config.json`` and a
+        ``front_end.safetensors`` that holds nothing.
+    beam_size : int
+        Of the decoder.
+
+    Raises
+    ------
+    UserError
+        When the front-end has parameters, which would be random, or a file
+        cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from speechbrain_ext.frontends.concealment import RepeatPacket
+    >>> folder = Path(tempfile.mkdtemp()) / "repeat"
+    >>> export_untrained(RepeatPacket, "openai/whisper-tiny.en", None, folder)
+    >>> sorted(file.name for file in folder.iterdir())
+    ['config.json', 'front_end.safetensors', 'hyperparams.yaml']
+    """
+    module = front_end()
+    if _is_trained(module):
+        raise UserError(
+            f"front_end: {front_end.__name__} has parameters; expected one "
+            "that needs no training"
+        )
+    text = _UNTRAINED.format(
+        module=front_end.__module__,
+        name=front_end.__qualname__,
+        source=json.dumps(str(whisper_source)),
+        language=json.dumps(language),
+        beam_size=beam_size,
+    )
+    text += _INTERFACE.format(
+        packet_seconds=PACKET_SECONDS, zero_lost_frames=False
+    )
+    folder = Path(folder)
+    save_weights(folder / "front_end.safetensors", module)
+    with atomic_write(folder / "hyperparams.yaml") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    _write_config(folder)
+
+
+def transplant(model_folder, whisper_source, folder, language=None):
+    """Plug a model's front-end into another Whisper, without any training.
+
+    What the paper calls BTA: an adaptation network that was trained on Whisper
+    base, connected to large-v2 (section 3.3).
+
+    Arguments
+    ---------
+    model_folder : str or Path
+        A model's folder.
+    whisper_source : str
+        A folder or a hub id of the other Whisper.
+    folder : str or Path
+        Where to write the new model's folder.
+    language : str, optional
+        The code of the language, for a multilingual Whisper.
+
+    Raises
+    ------
+    UserError
+        When the model's folder or the Whisper cannot be used, the Whisper
+        takes another number of mel bins, or a file cannot be written.
+
+    Example
+    -------
+    >>> transplant("nowhere", "openai/whisper-base", "model", language="en")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere: no such folder; expected a \
+model's folder
+    """
+    source, folder = Path(model_folder), Path(folder)
+    if not source.is_dir():
+        raise UserError(
+            f"{model_folder}: no such folder; expected a model's folder"
+        )
+    check_model_folder(source)
+    yaml = _yaml()
+    resolved = yaml.load((source / "hyperparams.yaml").read_text("utf-8"))
+    _check_transplant(source, resolved, whisper_source)
+    # Says what is wrong with the Whisper or the language.
+    whisper = FrozenWhisper(whisper_source, language)
+    resolved["back_end"]["source"] = whisper_source
+    resolved["back_end"]["language"] = whisper.language
+    with atomic_write(folder / "front_end.safetensors") as temporary:
+        shutil.copyfile(source / "front_end.safetensors", temporary)
+    with atomic_write(folder / "hyperparams.yaml") as temporary:
+        yaml.dump(resolved, temporary)
+    _write_config(folder)
+
+
+def _check_transplant(source, resolved, whisper_source):
+    if "back_end" in resolved["pretrainer"]["loadables"]:
+        raise UserError(
+            f"{source}: its Whisper is fine-tuned; expected a model whose "
+            "front-end alone was trained"
+        )
+    config = json.loads((resolve(whisper_source) / "config.json").read_text())
+    have = resolved["features"].get("n_mels", 80)
+    wanted = config.get("num_mel_bins", 80)
+    if have != wanted:
+        raise UserError(
+            f"{whisper_source}: takes {wanted} mel bins; expected a Whisper "
+            f"that takes {have}, as the front-end of {source} gives"
+        )
+
+
+def _write_config(folder):
     config = {
         "interface": "speechbrain_ext.inference.PacketLossASR",
         "speechbrain_ext_version": __version__,
@@ -80,10 +242,19 @@ def export_packet_loss_asr(experiment_folder, front_end, damage, folder):
         temporary.write_text(json.dumps(config, indent=2) + "\n")
 
 
-def _pieces(file):
-    """The resolved definitions of the pieces, as YAML text."""
+def _is_trained(module):
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _yaml():
     yaml = YAML()
     yaml.indent(mapping=4)
+    return yaml
+
+
+def _pieces(file):
+    """The resolved definitions of the pieces, as YAML text."""
+    yaml = _yaml()
     try:
         resolved = yaml.load(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,12 +1,15 @@
 """The files of a model that ships: written whole, read with clear errors."""
 
+import re
 from pathlib import Path
 
 import yaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
 
+from speechbrain_ext.backends.ctranslate2_decoder import import_ctranslate2
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
 
@@ -88,6 +91,98 @@ class SafetensorsPretrainer:
         """Load the weights into the modules."""
         for name, module in self.loadables.items():
             load_weights(self.paths[name], module)
+
+
+#: What can run a recogniser.
+BACKENDS = ("torch", "ctranslate2")
+
+_BACK_ENDS = "!new:speechbrain_ext.backends."
+_IN_CTRANSLATE2 = {
+    "whisper.FrozenWhisper": "ctranslate2_decoder.CTranslate2Whisper",
+    "fine_tuned.FineTunedWhisper": "fine_tuned.FineTunedCTranslate2Whisper",
+}
+
+
+def check_backend(backend):
+    """Take the name of what shall run the recogniser.
+
+    Arguments
+    ---------
+    backend : str
+        One of ``BACKENDS``.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    UserError
+        When there is no such backend, or its package is not installed.
+
+    Example
+    -------
+    >>> check_backend("torch")
+    'torch'
+    """
+    if backend not in BACKENDS:
+        raise UserError(
+            f"backend {backend}: unknown; expected one of {', '.join(BACKENDS)}"
+        )
+    if backend == "ctranslate2":
+        import_ctranslate2()
+    return backend
+
+
+def load_for_ctranslate2(source, compute_type="float32", overrides=None):
+    """Load a model's hyperparameters with CTranslate2 in Whisper's place.
+
+    Torch's Whisper is not made at all: it would cost time and memory.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder or a hub id; its YAML file is run, so it is trusted.
+    compute_type : str
+        What CTranslate2 computes in.
+    overrides : dict or str, optional
+        Of hyperparameters, as HyperPyYAML takes them.
+
+    Returns
+    -------
+    dict
+        The hyperparameters, with trained weights in their modules.
+
+    Raises
+    ------
+    UserError
+        When the model's recogniser is no Whisper as it was published, or a
+        file is missing or damaged.
+
+    Example
+    -------
+    >>> hparams = load_for_ctranslate2("pretrained/plc-whisper-tiny.en")
+    ... # doctest: +SKIP
+    """
+    file = fetch("hyperparams.yaml", str(source))
+    text = Path(file).read_text(encoding="utf-8")
+    text, found = re.subn(
+        rf"(?<={_BACK_ENDS})({'|'.join(map(re.escape, _IN_CTRANSLATE2))})(?=\s)",
+        lambda match: _IN_CTRANSLATE2[match[0]],
+        text,
+    )
+    if not found:
+        raise UserError(
+            f"{source}: its recogniser is no Whisper of ours; CTranslate2 runs "
+            "no other: expected --backend torch"
+        )
+    chosen = {"back_end": {"compute_type": compute_type}}
+    hparams = load_hyperpyyaml(resolve_references(text, chosen), overrides)
+    pretrainer = hparams["pretrainer"]
+    pretrainer.collect_files(default_source=str(source))
+    pretrainer.load_collected()
+    return hparams
 
 
 def load_weights(path, module):

@@ -10,6 +10,7 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
 )
 from speechbrain.inference.interfaces import Pretrained
+from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ext.audio import SAMPLE_RATE, read_audio
 from speechbrain_ext.corruption.lost_packets import (
@@ -19,7 +20,11 @@ from speechbrain_ext.corruption.lost_packets import (
 )
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.features.whisper_log_mel import mask_padding
-from speechbrain_ext.inference.model_folder import check_model_folder
+from speechbrain_ext.inference.model_folder import (
+    check_backend,
+    check_model_folder,
+    load_for_ctranslate2,
+)
 from speechbrain_ext.inference.silence import silent_runs, split_at_pauses
 
 #: 16-bit audio of fewer than two steps is silence, dithered or not.
@@ -35,7 +40,15 @@ class PacketLossASR(Pretrained):
     Arguments
     ---------
     *args, **kwargs
-        As :class:`speechbrain.inference.interfaces.Pretrained` takes them.
+        As :class:`speechbrain.inference.interfaces.Pretrained` takes them. A
+        front-end takes features, or waveforms where its attribute
+        ``takes_waveforms`` is True.
+
+    Raises
+    ------
+    UserError
+        When lost mel frames are to be zeroed and the front-end takes
+        waveforms.
 
     Example
     -------
@@ -57,8 +70,26 @@ class PacketLossASR(Pretrained):
     MODULES_NEEDED = ["front_end", "features", "back_end"]
     HPARAMS_NEEDED = ["packet_seconds", "zero_lost_frames"]
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        front_end = self.mods.front_end
+        self.takes_waveforms = getattr(front_end, "takes_waveforms", False)
+        if self.takes_waveforms and self.hparams.zero_lost_frames:
+            raise UserError(
+                "zero_lost_frames: True, and the front-end "
+                f"({type(front_end).__name__}) repairs waveforms, where lost "
+                "samples are zero; expected False"
+            )
+
     @classmethod
-    def from_hparams(cls, source, *args, **kwargs):
+    def from_hparams(
+        cls,
+        source,
+        *args,
+        backend="torch",
+        compute_type="float32",
+        **kwargs,
+    ):
         """Load a model's folder or hub id.
 
         SpeechBrain's own loading, which runs the YAML file: the source is
@@ -68,8 +99,17 @@ class PacketLossASR(Pretrained):
         ---------
         source : str or Path
             The folder or hub id.
-        *args, **kwargs
-            As SpeechBrain's method takes them.
+        *args
+            As SpeechBrain's method takes them, with the torch backend.
+        backend : str
+            What runs the recogniser: ``"torch"``, or ``"ctranslate2"``, which
+            is several times faster; the front-end runs in torch.
+        compute_type : str
+            What CTranslate2 computes in: ``"float32"``, ``"int8"`` or another
+            of its types.
+        **kwargs
+            As SpeechBrain's method takes them; with CTranslate2 ``overrides``
+            and what the class itself takes (``run_opts``).
 
         Returns
         -------
@@ -78,11 +118,18 @@ class PacketLossASR(Pretrained):
         Raises
         ------
         UserError
-            When the folder holds no model, its weights are damaged, or the
-            hub does not give it.
+            When the folder holds no model, its weights are damaged, the hub
+            does not give it, or the backend cannot run it.
         """
+        check_backend(backend)
         check_model_folder(source)
         try:
+            if backend == "ctranslate2":
+                overrides = kwargs.pop("overrides", None)
+                hparams = load_for_ctranslate2(source, compute_type, overrides)
+                return cls(
+                    modules=hparams["modules"], hparams=hparams, **kwargs
+                )
             return super().from_hparams(str(source), *args, **kwargs)
         except (
             HfHubHTTPError,
@@ -104,6 +151,32 @@ class PacketLossASR(Pretrained):
     def packet_samples(self):
         """Samples of a unit of ``lost`` in :meth:`transcribe_batch`."""
         return round(self.hparams.packet_seconds * SAMPLE_RATE)
+
+    @property
+    def language(self):
+        """str or None : The code of the language that is transcribed.
+
+        The model's folder says which at first; a multilingual model takes any
+        that Whisper knows (``asr.language = "es"``), an English-only one has
+        None.
+        """
+        return self.mods.back_end.language
+
+    @language.setter
+    def language(self, code):
+        """Say what is spoken; see the back-end's ``set_language``.
+
+        Arguments
+        ---------
+        code : str or None
+            A code that Whisper knows, ``"es"``.
+
+        Raises
+        ------
+        UserError
+            When Whisper does not know it, or the model speaks English only.
+        """
+        self.mods.back_end.set_language(code)
 
     def transcribe_file(self, path, lost=None, front_end=True):
         """Transcribe an audio file of any rate, channel count and length.
@@ -188,15 +261,81 @@ class PacketLossASR(Pretrained):
         -------
         str
         """
-        texts = []
-        for start, end in split_at_pauses(signal, lost):
-            texts += self._transcribe_windows(
-                signal[None, start:end],
-                torch.ones(1),
-                lost[None, start:end],
+        (text,) = self.transcribe_signals([signal], [lost], front_end, 1)
+        return text
+
+    def transcribe_files(self, paths, front_end=True, batch_size=16):
+        """Transcribe audio files together: faster than one by one.
+
+        Arguments
+        ---------
+        paths : list of str or Path
+            The files, of any rates, channel counts and lengths.
+        front_end : bool
+            False is the bare recogniser.
+        batch_size : int
+            Windows of at most 30 s at once.
+
+        Returns
+        -------
+        list of str
+            A text a file.
+
+        Raises
+        ------
+        UserError
+            When a file cannot be used.
+        """
+        signals, lost = [], []
+        for path in paths:
+            signal, gone = self.read(path)
+            signals.append(signal)
+            lost.append(gone)
+        return self.transcribe_signals(signals, lost, front_end, batch_size)
+
+    def transcribe_signals(self, signals, lost, front_end=True, batch_size=16):
+        """Transcribe signals of any lengths together.
+
+        Arguments
+        ---------
+        signals : list of torch.Tensor
+            [time] each, 16 kHz.
+        lost : list of torch.Tensor
+            [time] each, bool.
+        front_end : bool
+            False is the bare recogniser.
+        batch_size : int
+            Windows of at most 30 s at once.
+
+        Returns
+        -------
+        list of str
+            A text a signal.
+        """
+        windows = [
+            (index, signal[start:end], gone[start:end])
+            for index, (signal, gone) in enumerate(zip(signals, lost))
+            for start, end in split_at_pauses(signal, gone)
+        ]
+        # Windows of similar length together: padding is work in vain.
+        order = sorted(range(len(windows)), key=lambda i: len(windows[i][1]))
+        texts = [""] * len(windows)
+        for first in range(0, len(order), batch_size):
+            members = order[first : first + batch_size]
+            _, wavs, gone = zip(*(windows[member] for member in members))
+            samples = torch.tensor([len(wav) for wav in wavs])
+            found = self._transcribe_windows(
+                pad_sequence(wavs, batch_first=True),
+                samples / samples.max().clamp(min=1),
+                pad_sequence(gone, batch_first=True),
                 front_end,
             )
-        return " ".join(text for text in texts if text)
+            for member, text in zip(members, found):
+                texts[member] = text
+        found = [[] for _ in signals]
+        for (index, _, _), text in zip(windows, texts):
+            found[index].append(text)
+        return [" ".join(text for text in own if text) for own in found]
 
     def transcribe_batch(self, wavs, lengths, lost=None, front_end=True):
         """Transcribe a batch.
@@ -280,11 +419,13 @@ class PacketLossASR(Pretrained):
         return texts
 
     def _recognise(self, wavs, lengths, gone, front_end):
+        if front_end and self.takes_waveforms:
+            wavs = self.mods.front_end(wavs, lengths, gone)
         feats = self.mods.features(wavs, lengths)
         share = self.mods.features.lost_share(gone, feats.shape[1])
         if self.hparams.zero_lost_frames:
             feats = feats.masked_fill(share[..., None] > 0.5, 0.0)
-        if front_end:
+        if front_end and not self.takes_waveforms:
             frame_lengths = (
                 lengths * wavs.shape[1] / self.mods.features.max_samples
             )

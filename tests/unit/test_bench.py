@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from speechbrain_ext.audio import save_audio
+from speechbrain_ext.corpora.manifest import write_manifest
+from speechbrain_ext.corpora.pico import Request, synthesise
 from speechbrain_ext.errors import UserError
 
 BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench"
@@ -17,6 +20,9 @@ NUMBER = r"\d+\.\d+"
 @pytest.fixture
 def bench(monkeypatch, capsys):
     """A function that runs a benchmark and returns the lines it prints."""
+
+    # As for a script: the folder's other files can be imported.
+    monkeypatch.syspath_prepend(BENCH)
 
     def run(name, *arguments):
         module = load(name)
@@ -52,7 +58,61 @@ def test_train_context(bench):
     assert float(ratio) > 0
 
 
+@pytest.fixture
+def spoken(tmp_path):
+    """A manifest of two utterances."""
+    texts = ["Thank you very much.", "Where is the station?"]
+    rows = []
+    spoken = synthesise([Request(text, "en-US") for text in texts])
+    for index, (text, samples) in enumerate(zip(texts, spoken)):
+        wav = tmp_path / f"{index}.wav"
+        save_audio(wav, torch.tensor(samples / 32768, dtype=torch.float32))
+        rows.append(
+            {
+                "ID": str(index),
+                "duration": len(samples) / 16000,
+                "wav": str(wav),
+                "spk_id": "pico",
+                "wrd": text,
+            }
+        )
+    write_manifest(tmp_path / "spoken.csv", rows)
+    return str(tmp_path / "spoken.csv")
+
+
+def test_decode(bench, spoken):
+    arguments = ["--files=2", "--rounds=1", "--beam=2", "--loss=0.1"]
+    lines = bench("decode", f"--data={spoken}", *arguments)
+    pattern = (
+        f"files a second, float32/SpeechBrain ({NUMBER}) "
+        f"one file, ctranslate2/faster-whisper ({NUMBER}) "
+        f"words equal ({NUMBER})"
+    )
+    found = map(float, re.fullmatch(pattern, lines[-1]).groups())
+    files, alone, equal = found
+    assert files > 0 and alone > 0 and 0.9 < equal <= 1
+    names = [line[:24].strip() for line in lines[-5:-1]]
+    fast = ["ctranslate2 float32", "ctranslate2 int8"]
+    assert names == ["SpeechBrain", "torch", *fast]
+
+
+def test_equal_words_are_a_share_of_all(monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
+    equal_words = load("decode").equal_words
+    assert equal_words(["a b c", ""], ["a b c", ""]) == 1
+    assert equal_words(["a b c", ""], ["a b d", ""]) == 2 / 3
+    assert equal_words(["a b c", ""], ["a b c", "d"]) == 3 / 4
+
+
+def test_decode_wants_enough_files(bench, spoken, capsys):
+    with pytest.raises(SystemExit) as stop:
+        bench("decode", f"--data={spoken}", "--files=3")
+    assert stop.value.code == 2
+    assert "has 2 utterances; expected at least 3" in capsys.readouterr().err
+
+
 def test_the_light_adapter_is_the_exported_one(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCH)
     module = load("frontend_cost")
     (tmp_path / "hyperparams.yaml").write_text(
         "front_end: &front_end "
@@ -68,7 +128,7 @@ def test_the_light_adapter_is_the_exported_one(tmp_path, monkeypatch):
     assert module.light_settings(tmp_path / "none") == module.SETTINGS
 
 
-@pytest.mark.parametrize("name", ["frontend_cost", "train_context"])
+@pytest.mark.parametrize("name", ["decode", "frontend_cost", "train_context"])
 def test_help_teaches(bench, capsys, name):
     with pytest.raises(SystemExit) as stop:
         bench(name, "--help")

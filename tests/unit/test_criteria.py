@@ -92,9 +92,9 @@ class StubBackEnd(torch.nn.Module):
         self.calls.append(("encode", feats))
         return feats + 1
 
-    def logits(self, states, tokens):
+    def logits(self, states, tokens, wanted):
         self.calls.append(("logits", states, tokens))
-        return self.fixed_logits
+        return self.fixed_logits[wanted]
 
 
 LOGITS = [

@@ -4,12 +4,11 @@ Times a forward pass of Whisper tiny.en's encoder, of the light adapter as it
 ships, and of the paper's U-Net, on one window of 30 s."""
 
 import argparse
-import statistics
-import time
 from pathlib import Path
 
 import torch
 import yaml
+from timing import median_times
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -62,18 +61,6 @@ def light_settings(folder):
     if name != LightAdapter.__name__:
         raise UserError(f"{file}: front_end is {name}; expected LightAdapter")
     return settings
-
-
-def median_times(functions, rounds):
-    """Seconds of each function's median run, by name; they take turns."""
-    times = {name: [] for name in functions}
-    for warm in (False, *[True] * rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if warm:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(runs) for name, runs in times.items()}
 
 
 def main():

@@ -6,10 +6,9 @@ training step both ways: features, light adapter, frozen Whisper tiny.en, cross
 entropy and L1, backward pass, Adam."""
 
 import argparse
-import statistics
-import time
 
 import torch
+from timing import median_times
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.criteria.features import FeatureL1
@@ -124,19 +123,12 @@ def measure(arguments):
         context: training_step(context, whisper, wavs)
         for context in ("batch", "30s")
     }
-    times = {context: [] for context in steps}
-    for warm in (False, *[True] * arguments.rounds):
-        for context, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if warm:
-                times[context].append(time.perf_counter() - start)
+    medians = median_times(steps, arguments.rounds)
     print(
         f"{arguments.batch} utterances of {arguments.seconds:g} s, "
         f"{arguments.threads} threads"
     )
     print(f"{'context':8} {'s/step':>8} {'steps/s':>8}")
-    medians = {name: statistics.median(runs) for name, runs in times.items()}
     for context, seconds in medians.items():
         print(f"{context:8} {seconds:8.3f} {1 / seconds:8.3f}")
     print(f"batch/30s {medians['30s'] / medians['batch']:.2f}")

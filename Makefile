@@ -13,11 +13,13 @@ SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo reproduce-packet-loss test lint clean
 
 help:
 	@echo "make setup   install the pinned packages into $(VENV) (about 5 GB)"
 	@echo "make demo    train the packet-loss recipe on the mini corpus, print its table"
+	@echo "make reproduce-packet-loss [ARGS=--quick]"
+	@echo "             the packet-loss paper's figures, tables and claims, two hours"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"
@@ -42,11 +44,14 @@ $(STAMP): pyproject.toml constraints.txt
 	exit 2
 	$(RUN) -m pip install --constraint constraints.txt setuptools
 	$(RUN) -m pip install --constraint constraints.txt --no-build-isolation \
-		--editable '.[demo,dev]'
+		--editable '.[base,bench,ctranslate2,demo,dev]'
 	@touch $@
 
 demo: setup
 	cd $(RECIPE) && ../../../../$(RUN) train.py hparams/mini.yaml
+
+reproduce-packet-loss: setup
+	$(RUN) tools/reproduce_packet_loss.py $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check

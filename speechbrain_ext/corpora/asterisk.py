@@ -103,7 +103,11 @@ Asterisk's sounds (*.g722)
             f"{sounds_folder}: no such folder; "
             "expected Asterisk's sounds (*.g722)"
         )
-    texts = _read_transcripts(transcripts)
+    texts = {
+        name: text
+        for name, raw in read_prompts(transcripts).items()
+        if (text := _clean_text(raw))
+    }
     sounds = {name: sounds_folder / f"{name}.g722" for name in texts}
     silent = [name for name, sound in sounds.items() if not sound.is_file()]
     if len(silent) == len(texts):
@@ -126,7 +130,8 @@ Asterisk's sounds (*.g722)
         return manifests
     rows = []
     for name in tqdm(texts, desc="Asterisk's prompts", unit="files"):
-        rows += _prepare_prompt(name, sounds[name], texts[name], save_folder)
+        samples = decode_g722(sounds[name])
+        rows += prompt_row(name, samples, texts[name], save_folder, SPEAKER)
     valid = _draw_valid(rows, valid_utterances, seed)
     if len(valid) == len(rows):
         raise UserError(
@@ -143,26 +148,48 @@ Asterisk's sounds (*.g722)
     return manifests
 
 
-def _read_transcripts(path):
-    """Read what is said in each prompt, leaving out those without speech."""
+def read_prompts(path):
+    """Read the transcripts of the prompts.
+
+    Arguments
+    ---------
+    path : Path
+        ``core-sounds-en.txt.gz``, or the same uncompressed.
+
+    Returns
+    -------
+    dict
+        A prompt's text, as it is there, by the prompt's name.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read, or a line is something else.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "core-sounds-en.txt"
+    >>> _ = file.write_text("; Prompts\\nvm-goodbye: Goodbye.\\n")
+    >>> read_prompts(file)
+    {'vm-goodbye': 'Goodbye.'}
+    """
     opener = gzip.open if path.suffix == ".gz" else open
-    texts = {}
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
             lines = file.read().splitlines()
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}: not readable; expected Asterisk's core-sounds-en.txt.gz"
         ) from error
+    texts = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith(";"):
             continue
         name, colon, text = line.partition(":")
         if not colon:
             raise UserError(f"{path}: line {number}: expected name: text")
-        text = _clean_text(text)
-        if text:
-            texts[name.strip()] = text
+        texts[name.strip()] = text.strip()
     return texts
 
 
@@ -181,9 +208,32 @@ def _clean_text(text):
     return text if text[-1] in ".!?" else f"{text}."
 
 
-def _prepare_prompt(name, sound, text, save_folder):
-    """Decode one prompt; return its row, or none when its length is unfit."""
-    samples = _decode(sound)
+def prompt_row(name, samples, text, save_folder, speaker):
+    """Write one prompt's speech.
+
+    Arguments
+    ---------
+    name : str
+        The prompt's, ``digits/1``.
+    samples : torch.Tensor
+        [time], 16 kHz.
+    text : str
+        What is said.
+    save_folder : Path
+        Where ``wav/`` is.
+    speaker : str
+        Who says it.
+
+    Returns
+    -------
+    list of dict
+        Its row of a manifest; none when its length is unfit.
+
+    Example
+    -------
+    >>> prompt_row("beep", torch.zeros(80), "Beep.", Path("out"), "allison")
+    []
+    """
     duration = len(samples) / SAMPLE_RATE
     if not SHORTEST <= duration <= LONGEST:
         return []
@@ -194,14 +244,37 @@ def _prepare_prompt(name, sound, text, save_folder):
             "ID": "asterisk-" + name.replace("/", "-"),
             "duration": duration,
             "wav": wav,
-            "spk_id": SPEAKER,
+            "spk_id": speaker,
             "wrd": text,
         }
     ]
 
 
-def _decode(sound):
-    """Decode a bare G.722 stream to [time], float32 at 16 kHz."""
+def decode_g722(sound):
+    """Decode a bare G.722 stream.
+
+    Arguments
+    ---------
+    sound : Path
+        The file.
+
+    Returns
+    -------
+    torch.Tensor
+        [time], float32 at 16 kHz.
+
+    Raises
+    ------
+    UserError
+        When PyAV is not installed, or the file is something else.
+
+    Example
+    -------
+    >>> decode_g722(Path("nowhere.g722"))
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.g722: not a readable G.722 file
+    """
     try:
         import av
     except ImportError as error:

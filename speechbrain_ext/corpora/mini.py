@@ -17,11 +17,8 @@ import filelock
 import numpy
 from tqdm import tqdm
 
+from speechbrain_ext.corpora import mini_languages, mini_sentences
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
-from speechbrain_ext.corpora.mini_sentences import (
-    grammar_checksum,
-    random_sentence,
-)
 from speechbrain_ext.corpora.pico import SAMPLE_RATE, Request, synthesise
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write, describe
@@ -42,6 +39,14 @@ NOISES = range(3, 31)
 #: streams. Test comes first: it is then the same for any size of train.
 SPLITS = {"test": 4, "valid": 4, "train": 20}
 ACCENTS = {"us": "en-US", "gb": "en-GB"}
+#: Pico's voices by accent, of each language by its code.
+LANGUAGES = {
+    "en": ACCENTS,
+    "de": {"de": "de-DE"},
+    "es": {"es": "es-ES"},
+    "fr": {"fr": "fr-FR"},
+    "it": {"it": "it-IT"},
+}
 
 MARKER = "mini.json"
 #: What a process speaks at once, and the seconds of a typical sentence.
@@ -70,6 +75,7 @@ def prepare_mini(
     valid_utterances=60,
     test_utterances=80,
     n_workers=None,
+    language="en",
 ):
     """Make the mini corpus, unless it is there already.
 
@@ -95,6 +101,8 @@ def prepare_mini(
         How many to test on.
     n_workers : int, optional
         Processes that speak; as many as there are cores when not given.
+    language : str
+        What is spoken: ``en``, ``de``, ``es``, ``fr`` or ``it``.
 
     Returns
     -------
@@ -105,7 +113,8 @@ def prepare_mini(
     ------
     UserError
         When ``py-nanotts`` is missing, when the folder holds something else,
-        when it cannot be written, or for a size that is not above 0.
+        when it cannot be written, for a size that is not above 0 or a language
+        that it does not speak.
 
     Example
     -------
@@ -126,12 +135,19 @@ def prepare_mini(
     for key, size in sizes.items():
         if not size > 0:
             raise UserError(f"{key}: is {size}; expected a number above 0")
+    if language not in LANGUAGES:
+        raise UserError(
+            f"language {language}: the mini corpus does not speak it; expected "
+            f"one of {', '.join(LANGUAGES)}"
+        )
     settings = {
         "version": VERSION,
-        "grammar": grammar_checksum(),
+        "grammar": _grammar_checksum(language),
         "seed": seed,
         **sizes,
     }
+    if language != "en":
+        settings["language"] = language
     if not _is_complete(folder, settings):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -150,6 +166,18 @@ def prepare_mini(
         if copy.absolute() != manifests[split]:
             write_manifest(copy, read_manifest(manifests[split]))
     return copies
+
+
+def _grammar_checksum(language):
+    if language == "en":
+        return mini_sentences.grammar_checksum()
+    return mini_languages.grammar_checksum(language)
+
+
+def _random_sentence(rng, language):
+    if language == "en":
+        return mini_sentences.random_sentence(rng)
+    return mini_languages.random_sentence(rng, language)
 
 
 def _is_complete(folder, settings):
@@ -193,12 +221,13 @@ def _mark(folder, state):
 
 def _speak_splits(folder, settings, n_workers):
     """Speak all splits; return the rows of each, ``wav`` below ``folder``."""
-    voices = _draw_voices(settings["seed"])
+    language = settings.get("language", "en")
+    voices = _draw_voices(settings["seed"], language)
     said, rows = set(), {}
     for place, split in enumerate(SPLITS):
         (folder / split).mkdir(parents=True)
         rng = _generator(settings["seed"], place)
-        candidates = _candidates(rng, voices[split], said)
+        candidates = _candidates(rng, voices[split], said, language)
         rows[split] = _speak_split(
             folder, split, candidates, settings, n_workers
         )
@@ -211,11 +240,11 @@ def _generator(*key):
     return numpy.random.Generator(numpy.random.PCG64(key))
 
 
-def _draw_voices(seed):
+def _draw_voices(seed, language="en"):
     """Give each split voices of its own; no two of an accent share a pitch."""
     rng = _generator(seed, len(SPLITS))
     voices = {split: [] for split in SPLITS}
-    for accent in ACCENTS:
+    for accent in LANGUAGES[language]:
         pitches = iter(rng.permutation(PITCHES))
         for split, count in SPLITS.items():
             voices[split] += [
@@ -225,7 +254,7 @@ def _draw_voices(seed):
     return voices
 
 
-def _candidates(rng, voices, said):
+def _candidates(rng, voices, said, language):
     """Yield what could be said, for ever: voice, request and noise."""
     said = set(said)
     # Accents alternate, so that a short split has both.
@@ -234,13 +263,13 @@ def _candidates(rng, voices, said):
         voice for pair in zip(voices[:half], voices[half:]) for voice in pair
     ]
     for voice in itertools.cycle(turns):
-        sentence = random_sentence(rng)
+        sentence = _random_sentence(rng, language)
         while _spoken_key(sentence) in said:
-            sentence = random_sentence(rng)
+            sentence = _random_sentence(rng, language)
         said.add(_spoken_key(sentence))
         request = Request(
             sentence,
-            ACCENTS[voice.accent],
+            LANGUAGES[language][voice.accent],
             voice.pitch,
             voice.speed,
             int(rng.choice(VOLUMES)),

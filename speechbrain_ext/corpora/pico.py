@@ -24,7 +24,7 @@ class Request(NamedTuple):
     text : str
         What is said.
     voice : str
-        ``en-US`` or ``en-GB``.
+        ``en-US``, ``en-GB``, ``de-DE``, ``es-ES``, ``fr-FR`` or ``it-IT``.
     pitch : int
         In percent of the voice's own, 50 to 200.
     speed : int

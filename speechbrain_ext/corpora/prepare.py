@@ -1,10 +1,13 @@
-"""From a data folder of any known layout to a recipe's three manifests."""
+"""From a data folder of any known layout to a recipe's manifests."""
 
 from pathlib import Path
 
+from speechbrain_ext.corpora.allsstar import prepare_allsstar
+from speechbrain_ext.corpora.fleurs import prepare_fleurs
 from speechbrain_ext.corpora.librispeech import prepare_librispeech
 from speechbrain_ext.corpora.ljspeech import prepare_ljspeech
 from speechbrain_ext.corpora.mini import prepare_mini
+from speechbrain_ext.corpora.plc_challenge import prepare_plc_challenge
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import cache_folder
 
@@ -69,3 +72,92 @@ def prepare_corpus(
         "test": list(test_splits),
     }
     return prepare_librispeech(folder, save_folder, splits)
+
+
+def prepare_test_set(data, save_folder, language=None):
+    """Find or make the manifest of a test set.
+
+    Arguments
+    ---------
+    data : str or Path
+        A CSV manifest; or a folder in the layout of LJSpeech (all of it is
+        the test set), FLEURS (one language, or the folder above with the
+        languages), ALLSSTAR (talkers of Mandarin who speak English) or the
+        PLC challenge's blind set.
+    save_folder : str or Path
+        Where to write the manifest.
+    language : str or None
+        The code of what is spoken: which of FLEURS' languages.
+
+    Returns
+    -------
+    manifest : Path
+        The CSV manifest.
+    name : str
+        The test set's name in results: the file's or the folder's.
+    traces : Path or None
+        A folder of lost-packet files, where the test set brings its own; for
+        :class:`~speechbrain_ext.corruption.loss_models.TraceLoss`.
+
+    Raises
+    ------
+    UserError
+        When there is no such file or folder, or it has none of the layouts.
+
+    Example
+    -------
+    >>> prepare_test_set("nowhere", "manifests")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere: no such file or folder; ...
+    """
+    data = Path(data)
+    if data.is_file():
+        return data, data.stem, None
+    if not data.is_dir():
+        raise UserError(
+            f"{data}: no such file or folder; expected a CSV manifest or a "
+            "test set's folder"
+        )
+    # As given, "." and "corpus/.." have no name.
+    name = data.resolve().name
+    if (data / "metadata.csv").is_file():
+        manifests = prepare_ljspeech(data, save_folder, 0.0, 1.0)
+        return manifests["test"], name, None
+    if next(data.rglob("*_is_lost.txt"), None) is not None:
+        manifests, traces = prepare_plc_challenge(data, save_folder)
+        return manifests["test"], name, traces
+    if next(data.rglob("ALL_*.wav"), None) is not None:
+        return prepare_allsstar(data, save_folder)["test"], name, None
+    fleurs = _fleurs_folder(data, language)
+    if fleurs is not None:
+        manifests = prepare_fleurs(fleurs, save_folder)
+        return manifests["test"], f"fleurs-{fleurs.resolve().name}", None
+    raise UserError(
+        f"{data}: not a test set; expected the layout of LJSpeech "
+        "(metadata.csv), FLEURS (test.tsv), ALLSSTAR (ALL_*.wav) or the PLC "
+        "challenge (*_is_lost.txt)"
+    )
+
+
+def _fleurs_folder(data, language):
+    """The folder of one of FLEURS' languages, if this is FLEURS."""
+    if (data / "test.tsv").is_file() or (data / "audio").is_dir():
+        return data
+    for above in (data, data / "data"):
+        folders = sorted(table.parent for table in above.glob("*/test.tsv"))
+        if not folders:
+            continue
+        # Whisper says zh where FLEURS says cmn, and so on: name those.
+        of_language = [
+            folder
+            for folder in folders
+            if language and folder.name.split("_")[0] == language
+        ]
+        if len(of_language) == 1:
+            return of_language[0]
+        raise UserError(
+            f"{data}: has FLEURS' {', '.join(f.name for f in folders)}; "
+            "expected the folder of one language, or that language's code"
+        )
+    return None

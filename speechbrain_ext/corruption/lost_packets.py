@@ -108,7 +108,8 @@ def read_lost_packets(path, n_packets=None):
     path : str or Path
         The text file.
     n_packets : int or None
-        Packets of the audio; what the file says past them is left out.
+        Packets of the audio. The file may have a line more, which is left
+        out: of a last packet that the audio lacks.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def read_lost_packets(path, n_packets=None):
     ------
     UserError
         When the file is missing, has a line that is not 0 or 1 (the line is
-        named), holds no packet, or is shorter than the audio.
+        named), holds no packet, or does not have a line for each packet.
 
     Example
     -------
@@ -151,12 +152,42 @@ def read_lost_packets(path, n_packets=None):
             )
     if not lines:
         raise UserError(f"{path}: is empty; expected one 0 or 1 a line")
-    if n_packets is not None and len(lines) < n_packets:
-        raise UserError(
-            f"{path}: has {len(lines)} lines, shorter than the audio; "
-            f"expected {n_packets}, one for each packet"
-        )
+    if n_packets is not None:
+        check_packet_count(path, len(lines), n_packets)
     return torch.tensor([line == "1" for line in lines[:n_packets]])
+
+
+def check_packet_count(path, n_lines, n_packets):
+    """Refuse a lost-packet file that is not of this audio or these packets.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file, for the message.
+    n_lines : int
+        Its lines.
+    n_packets : int
+        Packets of the audio, each 20 ms.
+
+    Raises
+    ------
+    UserError
+        When the lines are fewer, or more by two.
+
+    Example
+    -------
+    >>> check_packet_count("lost.txt", 1000, 500)
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: lost.txt: has 1000 lines, longer than \
+the audio; expected 500, one for each 20 ms packet
+    """
+    if not n_packets <= n_lines <= n_packets + 1:
+        relation = "shorter" if n_lines < n_packets else "longer"
+        raise UserError(
+            f"{path}: has {n_lines} lines, {relation} than the audio; expected "
+            f"{n_packets}, one for each 20 ms packet"
+        )
 
 
 def write_lost_packets(path, lost):

@@ -11,6 +11,10 @@ import soundfile
 
 from speechbrain_ext.corpora import asterisk, librispeech, ljspeech
 from speechbrain_ext.corpora.asterisk import prepare_asterisk
+from speechbrain_ext.corpora.asterisk_languages import (
+    clean_prompt,
+    prepare_asterisk_test,
+)
 from speechbrain_ext.corpora.librispeech import prepare_librispeech
 from speechbrain_ext.corpora.ljspeech import prepare_ljspeech
 from speechbrain_ext.corpora.manifest import read_manifest
@@ -499,3 +503,68 @@ def test_asterisk_with_a_sound_of_no_bytes(prompts, tmp_path):
     with pytest.raises(UserError, match="hello-world.g722: ") as caught:
         prepare_asterisk(tmp_path, prompts[1], tmp_path / "out")
     assert "G.722" in one_line(caught)
+
+
+# Asterisk's prompts in other languages
+
+
+@pytest.mark.parametrize(
+    ("language", "raw", "text"),
+    [
+        (
+            "es",
+            "Esta a punto de entrar. Use el numero de esta persona",
+            "Está a punto de entrar. Use el número de esta persona.",
+        ),
+        ("es", "...o la tecla de numero", "O la tecla de número."),
+        (
+            "es",
+            "Por favor ingese su contrasena...",
+            "Por favor ingrese su contraseña.",
+        ),
+        (
+            "fr",
+            "Vous etes le prochain appellant \u201d",
+            "Vous êtes le prochain appelant.",
+        ),
+        ("it", "E' ora la prima in lista", "È ora la prima in lista."),
+        ("ru", "В этот момент точное время", "В этот момент точное время."),
+        ("es", "Marque 2 para llamar a otro numero.", ""),
+        ("es", "Sus saludos [temporales] estan en uso", ""),
+        ("it", "Il messaggio sar? inviato ora", ""),
+        ("it", "Il saluto eliminato vm-then-pound: poi premere", ""),
+        ("fr", "Tentative de placement", ""),
+    ],
+)
+def test_prompts_of_other_languages(language, raw, text):
+    assert clean_prompt(raw, language) == text
+
+
+def test_asterisk_in_another_language(tmp_path):
+    sounds = tmp_path / "es_MX_f_Allison"
+    for name in ("vm-intro", "again", "short", "goodbye"):
+        seconds = 0.2 if name == "short" else 1.0
+        sounds.mkdir(exist_ok=True)
+        samples = (20000 * tone(seconds, 16000)).astype("int16")
+        write_g722(sounds / f"{name}.g722", samples)
+    transcripts = tmp_path / "core-sounds-es.txt"
+    transcripts.write_text(
+        "\ufeff; Core Asterisk Sounds in Spanish\n\n"
+        "vm-intro: Por favor deje su mensaje despues del tono\n"
+        "again: Por favor deje su mensaje despues del tono.\n"
+        "short: Lo siento, no comprendi su respuesta\n"
+        "goodbye: Hasta luego\n"
+        "gone: La conferencia ha sido bloqueada\n",
+        encoding="utf-8",
+    )
+    manifest = prepare_asterisk_test(
+        sounds, transcripts, tmp_path / "out", "es"
+    )
+    (row,) = read_manifest(manifest)
+    assert row["wrd"] == "Por favor deje su mensaje después del tono."
+    assert (row["ID"], row["spk_id"]) == ("asterisk-vm-intro", "allison")
+    assert row["duration"] == 1.0
+    transcripts.write_text("vm-intro: Adiós\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        prepare_asterisk_test(sounds, transcripts, tmp_path / "out", "es")
+    assert "holds none of the longer prompts" in one_line(caught)

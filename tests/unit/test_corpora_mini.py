@@ -11,7 +11,13 @@ import wave
 import numpy
 import pytest
 
-from speechbrain_ext.corpora import mini, mini_sentences, mini_words, pico
+from speechbrain_ext.corpora import (
+    mini,
+    mini_languages,
+    mini_sentences,
+    mini_words,
+    pico,
+)
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.corpora.mini import prepare_mini
 from speechbrain_ext.corpora.pico import Request, synthesise
@@ -348,3 +354,49 @@ def test_sizes_above_zero(tmp_path, key, size):
     with pytest.raises(UserError, match=f"^{key}: "):
         prepare_mini(tmp_path / "mini", **{**SMALL, key: size})
     assert not (tmp_path / "mini").exists()
+
+
+# Other languages
+
+
+@pytest.mark.parametrize("language", ["de", "es", "fr", "it"])
+def test_sentences_of_other_languages(language):
+    rng = numpy.random.default_rng(1)
+    drawn = [mini_languages.random_sentence(rng, language) for _ in range(2000)]
+    assert len(set(drawn)) > 1000
+    for sentence in drawn:
+        assert re.fullmatch(r"¿?[^\W\d_][^{}|]*[^\s,|] ?[.?]", sentence)
+        assert sentence.lstrip("¿")[0].isupper()
+        assert ("¿" in sentence) == (language == "es" and "?" in sentence)
+
+
+def test_every_slot_of_other_languages_is_filled():
+    for templates, words in mini_languages.GRAMMARS.values():
+        used = set(re.findall(r"\{(\w+)\}", " ".join(templates)))
+        assert used == set(words)
+        for name, entries in words.items():
+            assert all(entries) and len(set(entries)) == len(entries), name
+
+
+def test_a_corpus_in_another_language(tmp_path):
+    sizes = {
+        "train_minutes": 0.02,
+        "valid_utterances": 1,
+        "test_utterances": 2,
+    }
+    manifests = mini.prepare_mini(tmp_path / "a", language="es", **sizes)
+    rows = read_manifest(manifests["test"])
+    assert {row["spk_id"].split("-")[0] for row in rows} == {"es"}
+    assert len({row["wrd"] for row in rows}) == 2
+    marker = json.loads((tmp_path / "a" / mini.MARKER).read_text())
+    assert marker["language"] == "es"
+    # The same folder for another language is made anew.
+    manifests = mini.prepare_mini(tmp_path / "a", language="it", **sizes)
+    rows = read_manifest(manifests["test"])
+    assert {row["spk_id"].split("-")[0] for row in rows} == {"it"}
+
+
+def test_a_language_that_the_corpus_does_not_speak(tmp_path):
+    with pytest.raises(UserError, match="language ru: the mini corpus does"):
+        mini.prepare_mini(tmp_path / "a", language="ru")
+    assert not list(tmp_path.iterdir())

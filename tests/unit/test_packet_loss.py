@@ -424,6 +424,7 @@ def test_a_file_gives_back_what_was_written(tmp_path_factory, lost):
         (b"lost\n", ["line 1", "'lost'"]),
         (b"", ["empty"]),
         (b"0\n1\n", ["2 lines", "shorter than the audio", "3"]),
+        (b"0\n1\n" * 3, ["6 lines", "longer than the audio", "3", "20 ms"]),
         (b"RIFF\xff\xfe\x00", ["not a text file"]),
     ],
 )

@@ -53,10 +53,11 @@ def project():
 
 
 def direct_requirements():
-    """Join what running, the demo and development need."""
+    """Join what running and all extras need."""
     table = project()
-    extras = table["optional-dependencies"]
-    lines = [*table["dependencies"], *extras["demo"], *extras["dev"]]
+    lines = list(table["dependencies"])
+    for extra in table["optional-dependencies"].values():
+        lines += extra
     return [Requirement(line) for line in lines]
 
 

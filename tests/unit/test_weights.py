@@ -673,7 +673,7 @@ def test_a_damaged_wheel_is_a_clear_error(
     assert file.name in message
     # Nothing that a later start would take for a model.
     assert not (own_cache / CONVERTED).exists()
-    assert not list((own_cache / "models").glob(".converting-*"))
+    assert not list((own_cache / "models").glob(".making-*"))
 
 
 def test_the_real_wheel_has_the_known_checksum():
@@ -723,4 +723,4 @@ def test_a_full_disk_leaves_no_half_model(own_cache, monkeypatch, failure):
     assert "No space left on device" in message
     assert str(own_cache / CONVERTED) in message
     assert not (own_cache / CONVERTED).exists()
-    assert not list((own_cache / "models").glob(".converting-*"))
+    assert not list((own_cache / "models").glob(".making-*"))

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,3 +10,33 @@ import pytest
 def repository():
     """The root of the checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def random_whispers(tmp_path_factory):
+    """Folders of tiny Whispers with random weights, by their mel bins.
+
+    Their tokens are tiny.en's.
+    """
+    import torch
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    from speechbrain_ext.backends.weights import resolve
+
+    published = resolve("openai/whisper-tiny.en")
+    folders = {}
+    for n_mels in (80, 128):
+        folder = tmp_path_factory.mktemp("whispers") / f"mels-{n_mels}"
+        shutil.copytree(
+            published, folder, ignore=shutil.ignore_patterns("*.safetensors")
+        )
+        config = WhisperConfig.from_pretrained(published)
+        for side in ("encoder", "decoder"):
+            setattr(config, f"{side}_layers", 1)
+            setattr(config, f"{side}_attention_heads", 2)
+            setattr(config, f"{side}_ffn_dim", 16)
+        config.d_model, config.num_mel_bins = 16, n_mels
+        torch.manual_seed(n_mels)
+        WhisperForConditionalGeneration(config).save_pretrained(folder)
+        folders[n_mels] = folder
+    return folders

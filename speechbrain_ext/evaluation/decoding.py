@@ -25,6 +25,9 @@ class System:
         What has ``transcribe_batch`` and ``packet_samples``.
     front_end : bool
         False is the bare recogniser.
+    settings : str
+        What else decides the system's texts, for example the decoder's
+        settings.
 
     Example
     -------
@@ -34,16 +37,17 @@ class System:
 
     asr: object
     front_end: bool = True
+    settings: str = ""
 
     def fingerprint(self):
-        """Stand for the weights that decide the system's texts.
+        """Stand for the weights and settings that decide the system's texts.
 
         Returns
         -------
         str
             A hash.
         """
-        weights = hashlib.blake2b(str(self.front_end).encode())
+        weights = hashlib.blake2b(f"{self.front_end}{self.settings}".encode())
         state = getattr(self.asr, "state_dict", dict)()
         for name, value in state.items():
             # A bare recogniser stays what it is when its front-end learns.

@@ -14,14 +14,15 @@ from tqdm import tqdm
 
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.corruption.loss_models import check_rate
-from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.evaluation.decoding import System, TestSet
+from speechbrain_ext.evaluation.decoding import TestSet
 from speechbrain_ext.evaluation.report import results_table, write_report
 from speechbrain_ext.evaluation.results import BARE, result_row, write_results
+from speechbrain_ext.evaluation.systems import load_systems, named_models
 from speechbrain_ext.evaluation.transcripts import Transcripts
-from speechbrain_ext.inference.packet_loss_asr import PacketLossASR, model_name
+from speechbrain_ext.evaluation.word_errors import WordErrors, write_word_errors
 from speechbrain_ext.metrics.wer import (
+    TextNormaliser,
     WordErrorRate,
     bootstrap_interval,
     normalise_text,
@@ -38,31 +39,34 @@ _DEBUG_UTTERANCES = 2
 
 
 def evaluate_packet_loss(
-    model,
+    models,
     manifest,
     damage,
     results_folder,
     rates=LOSS_RATES,
     seeds=(0,),
     batch_size=8,
-    system=None,
     test_set=None,
     backend="torch",
-    normalise=normalise_text,
+    compute_type="float32",
+    language=None,
+    normalise=None,
     run_opts=None,
     debug=False,
     progressbar=True,
 ):
-    """Evaluate a model's folder with and without its front-end.
+    """Evaluate models' folders, and the bare recogniser beside them.
 
-    Writes ``results.json``, ``results.md`` and the figure, and prints the
-    table. Run again with the same settings, it takes what is finished from
-    ``transcripts.jsonl``.
+    Writes ``results.json``, ``results.md``, ``errors.json`` and the figure, and
+    prints the table. Run again with the same settings, it takes what is
+    finished from ``transcripts.jsonl``.
 
     Arguments
     ---------
-    model : str or Path
-        The folder or hub id of a :class:`PacketLossASR`.
+    models : str or Path or sequence of these
+        Folders or hub ids of :class:`PacketLossASR`, each perhaps with a name
+        for the results, ``NAME=SOURCE``. Each is compared with the first one's
+        recogniser without its front-end.
     manifest : str or Path
         The test set's CSV manifest.
     damage : WaveformPacketLoss or FeaturePacketLoss
@@ -75,14 +79,18 @@ def evaluate_packet_loss(
         Seeds of the damage.
     batch_size : int
         Utterances at once.
-    system : str or None
-        The adapted system's name in the results; None is the model's own.
     test_set : str or None
         The test set's name in the results; None is the manifest's.
     backend : str
-        The backend's name in the results.
-    normalise : callable
-        From a text to the words that are scored.
+        What runs the recognisers: ``"torch"`` or ``"ctranslate2"``.
+    compute_type : str
+        What CTranslate2 computes in; in the results it stands behind the
+        backend's name where it is not float32.
+    language : str or None
+        The code of what is spoken; None is each model's own language.
+    normalise : callable or None
+        From a text to the words that are scored; None is Whisper's way for
+        the language.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
     debug : bool
@@ -98,35 +106,27 @@ def evaluate_packet_loss(
     Raises
     ------
     UserError
-        When the model, the manifest, its audio or a rate cannot be used, or
-        the results cannot be written.
+        When a model, the manifest, its audio or a rate cannot be used, or the
+        results cannot be written.
 
     Example
     -------
     >>> evaluate_packet_loss(
-    ...     "pretrained/plc-whisper-tiny.en",
+    ...     ["pretrained/plc-whisper-tiny.en", "unet=runs/unet/model"],
     ...     "data/test.csv",
     ...     WaveformPacketLoss(GilbertElliottLoss(), seed=0),
     ...     "results",
     ... )  # doctest: +SKIP
     """
+    models = named_models(models)
     rows = read_manifest(manifest)
-    asr = PacketLossASR.from_hparams(model, run_opts=run_opts)
-    if isinstance(damage, FeaturePacketLoss) and (
-        not asr.hparams.zero_lost_frames
-    ):
-        raise UserError(
-            f"{model}: zeroes lost samples (zero_lost_frames: False); expected "
-            f"a model that zeroes lost frames, for the damage {damage.name}"
-        )
-    # The weights are in the transcripts' key already; the rest is here.
-    hyperparams = Path(model) / "hyperparams.yaml"
-    settings = hyperparams.read_text() if hyperparams.is_file() else str(model)
+    systems = load_systems(
+        models, damage, run_opts, language, backend, compute_type
+    )
+    if backend == "ctranslate2" and compute_type != "float32":
+        backend = f"{backend}-{compute_type}"
     results = evaluate_systems(
-        {
-            BARE: System(asr, front_end=False),
-            system or model_name(model): System(asr),
-        },
+        systems,
         rows[:_DEBUG_UTTERANCES] if debug else rows,
         damage,
         results_folder,
@@ -135,8 +135,7 @@ def evaluate_packet_loss(
         seeds=seeds,
         batch_size=batch_size,
         backend=backend,
-        normalise=normalise,
-        settings=settings,
+        normalise=normalise or TextNormaliser(systems[BARE].asr.language),
         progressbar=progressbar,
     )
     print(results_table(results))
@@ -220,7 +219,7 @@ def evaluate_systems(
     transcripts = Transcripts(folder / "transcripts.jsonl")
     test = TestSet(rows, batch_size)
     decided_by = {
-        name: [settings, system.fingerprint(), test.fingerprint()]
+        name: [settings, backend, system.fingerprint(), test.fingerprint()]
         for name, system in systems.items()
     }
     errors, shares = {}, {}
@@ -252,19 +251,23 @@ def evaluate_systems(
                     bar.update(len(test))
                 score = _score(rows, texts, normalise)
                 errors.setdefault((rate, name), []).append(score.errors)
-    results = []
+    results, counted = [], []
     for rate, each_share in shares.items():
         summed = {name: np.sum(errors[rate, name], axis=0) for name in systems}
-        results += _rows(
-            summed,
-            np.array(score.words) * len(each_share),
-            backend=backend,
-            test_set=test_set,
-            corruption=damage.name,
-            level=np.mean(each_share) if rate is None else rate,
-            n=len(score.words),
-            seed=seeds[0],
-        )
+        words = np.array(score.words) * len(each_share)
+        description = {
+            "backend": backend,
+            "test_set": test_set,
+            "corruption": damage.name,
+            "level": np.mean(each_share) if rate is None else rate,
+            "seed": seeds[0],
+        }
+        results += _rows(summed, words, n=len(words), **description)
+        counted += [
+            WordErrors(name, score.ids, own, words, **description)
+            for name, own in summed.items()
+        ]
+    write_word_errors(folder / "errors.json", counted)
     write_results(folder / "results.json", results)
     write_report(
         folder,

@@ -64,7 +64,7 @@ def write_report(folder, rows, note=""):
         if _is_ambiguous(rows, test_set, corruption):
             name = _slug(name, backend)
         file = folder / f"{name}.png"
-        _save_figure(file, group, f"{test_set}, {corruption}")
+        save_figure(file, group, f"{test_set}, {corruption}")
         files.append(file)
         sections.append(f"![WER against loss rate]({file.name})\n")
     title = "# Word error rate against packet loss\n"
@@ -124,7 +124,7 @@ def results_table(rows):
                     )
         tables.append(
             f"{test_set}: {group[0]['n']} utterances, damage {corruption}, "
-            f"backend {backend}\n\n" + _markdown(lines)
+            f"backend {backend}\n\n" + markdown_table(lines)
         )
     return "\n".join(tables)
 
@@ -169,23 +169,40 @@ def _cell(row):
     return f"{number(row['value'])} {interval}"
 
 
-def _markdown(lines):
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    first, *others = widths
-    rule = [":" + "-" * (first - 1)] + ["-" * (n - 1) + ":" for n in others]
-    lines = [lines[0], rule, *lines[1:]]
-    return "".join(
-        "| "
-        + " | ".join(
-            [line[0].ljust(first)]
-            + [
-                cell.rjust(width)
-                for cell, width in zip(line[1:], others, strict=True)
-            ]
-        )
-        + " |\n"
-        for line in lines
-    )
+def markdown_table(lines, left=1):
+    """Lay out lines of cells as a Markdown table.
+
+    Arguments
+    ---------
+    lines : list of list of str
+        The header's cells, then each line's.
+    left : int
+        How many of the first columns go to the left; the others go to the
+        right.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> print(markdown_table([["WER %", "base"], ["Ours", "18.1"]]))
+    | WER % | base |
+    | :---- | ---: |
+    | Ours  | 18.1 |
+    <BLANKLINE>
+    """
+    columns = []
+    for place, cells in enumerate(zip(*lines, strict=True)):
+        width = max(map(len, cells))
+        header, *rest = cells
+        if place < left:
+            rule, pad = ":" + "-" * (width - 1), str.ljust
+        else:
+            rule, pad = "-" * (width - 1) + ":", str.rjust
+        columns.append([pad(cell, width) for cell in (header, rule, *rest)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in zip(*columns))
 
 
 def _slug(*parts):
@@ -193,17 +210,48 @@ def _slug(*parts):
     return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(parts)).strip("-.")
 
 
-def _save_figure(file, rows, title):
-    """WER against loss rate, a line a system, its interval as an area."""
+def save_figure(file, rows, title):
+    """Draw WER against loss rate, a line a system, its interval as an area.
+
+    Arguments
+    ---------
+    file : str or Path
+        Where the PNG goes.
+    rows : list of dict
+        Rows of results.json, of one test set and damage.
+    title : str
+        Above the figure.
+
+    Raises
+    ------
+    UserError
+        When it cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from speechbrain_ext.evaluation.results import result_row
+    >>> row = result_row(
+    ...     "bare", "torch", "test", "spans", 0.4, "wer", (0.6, 0.5, 0.7), 60, 1
+    ... )
+    >>> file = Path(tempfile.mkdtemp()) / "figure.png"
+    >>> save_figure(file, [row], "One point")
+    >>> file.stat().st_size > 1000
+    True
+    """
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    styles = itertools.cycle(zip(_COLOURS, _MARKERS, strict=True))
+    styles = itertools.cycle(
+        (colour, marker, line)
+        for line in ("-", ":")
+        for colour, marker in zip(_COLOURS, _MARKERS, strict=True)
+    )
     for system in _systems(rows):
         if system == BARE:
             colour, marker, line = "black", "x", "--"
         else:
-            (colour, marker), line = next(styles), "-"
+            colour, marker, line = next(styles)
         points = sorted(
             (row["level"], row["value"], row["ci_low"], row["ci_high"])
             for row in rows

@@ -19,9 +19,9 @@ from speechbrain_ext.corruption.packet_loss import (
     WaveformPacketLoss,
 )
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.evaluation import packet_loss
+from speechbrain_ext.evaluation import systems
+from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.packet_loss import (
-    System,
     evaluate_packet_loss,
     evaluate_systems,
 )
@@ -47,6 +47,7 @@ class FakeASR(torch.nn.Module):
     def __init__(self, packet_samples=320):
         super().__init__()
         self.packet_samples = packet_samples
+        self.language = None
         self.mods = torch.nn.ModuleDict(
             {
                 "front_end": torch.nn.Linear(1, 1),
@@ -509,9 +510,9 @@ def shipped(monkeypatch):
     """A model's folder is loaded as this fake."""
     asr = FakeASR()
     monkeypatch.setattr(
-        packet_loss.PacketLossASR,
+        systems.PacketLossASR,
         "from_hparams",
-        lambda source, run_opts=None: asr,
+        lambda source, **options: asr,
     )
     return asr
 
@@ -538,6 +539,7 @@ def test_a_model_is_evaluated_with_and_without_its_front_end(
     assert results_table(results) in capsys.readouterr().out
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert names == {
+        "errors.json",
         "results.json",
         "results.md",
         "transcripts.jsonl",

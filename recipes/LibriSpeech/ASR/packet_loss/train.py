@@ -9,7 +9,8 @@ Adaptation Network" (Dissen et al., Interspeech 2024).
     torchrun --nproc_per_node=2 train.py hparams/mini.yaml
 
 After training, or alone with ``--test_only``, the best checkpoint and the bare
-Whisper are evaluated on the same damaged packets.
+Whisper are evaluated on the same damaged packets; with ``--test_rates '[]'`` the
+model's folder is written and that is all.
 """
 
 from pathlib import Path
@@ -103,15 +104,17 @@ def main(hparams_file, run_opts, overrides):
         kwargs={
             "experiment_folder": hparams["output_folder"],
             "front_end": brain.modules.front_end,
+            "back_end": brain.modules.back_end,
             "damage": hparams["test_damage"],
             "folder": model_folder,
         },
     )
+    if not hparams["test_rates"]:
+        return
     run_on_main(
         evaluate_packet_loss,
         kwargs={
-            "model": model_folder,
-            "system": hparams["system"],
+            "models": f"{hparams['system']}={model_folder}",
             "manifest": hparams["test_csv"],
             "damage": hparams["test_damage"],
             "rates": hparams["test_rates"],

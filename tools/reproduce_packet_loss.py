@@ -2,19 +2,14 @@
 """Train and evaluate every system of the packet-loss paper, on a small scale."""
 
 import argparse
-import hashlib
 import importlib.util
-import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import threading
-import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+
+from steps import RECIPE, ROOT, Runner, Step
 
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -26,9 +21,6 @@ from speechbrain_ext.frontends.concealment import (
     RepeatPacket,
 )
 from speechbrain_ext.inference.export import export_untrained, transplant
-
-ROOT = Path(__file__).resolve().parents[1]
-RECIPE = ROOT / "recipes" / "LibriSpeech" / "ASR" / "packet_loss"
 
 HELP = """\
 Trains the systems of Dissen et al. (Interspeech 2024) on the mini corpus with
@@ -178,151 +170,9 @@ OWN_AND_FINE_TUNED = {
     paper.FINE_TUNED: LARGE_SYSTEMS[paper.FINE_TUNED],
 }
 
-# Seconds from one report of what the programs do to the next.
-_HEARTBEAT = 60
 
 # CPU seconds to decode an utterance with beam 5.
 _DECODING = {True: 1.4, False: 0.5}
-
-
-@dataclass(frozen=True)
-class Step:
-    """A program to run once: its folder is whole, or it is run again."""
-
-    name: str
-    command: tuple
-    folder: Path
-    estimate: float
-    cwd: Path = ROOT
-    #: Files and models' folders that its outcome depends on.
-    inputs: tuple = ()
-
-    @property
-    def marker(self):
-        """Path : What says that the step is finished, and which it was."""
-        return self.folder / "finished.json"
-
-    @property
-    def log(self):
-        """Path : What its program says."""
-        return self.folder / "log_of_step.txt"
-
-    def _state(self):
-        digests = [
-            hashlib.blake2b(path.read_bytes()).hexdigest()
-            for place in self.inputs
-            for path in (
-                [place] if place.is_file() else sorted(place.iterdir())
-            )
-            if path.is_file()
-        ]
-        return [*self.command, *digests]
-
-    def is_finished(self):
-        """Ask whether this very command has run, on the same inputs."""
-        try:
-            return json.loads(self.marker.read_text()) == self._state()
-        except (OSError, ValueError):
-            return False
-
-    def begin(self):
-        """Go on with what the same command has begun, or start anew."""
-        begun = self.folder / "begun.json"
-        wanted = json.dumps(list(self.command))
-        if not begun.is_file() or begun.read_text() != wanted:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with atomic_write(begun) as temporary:
-                temporary.write_text(wanted)
-
-    def finish(self):
-        """Remember that it is finished."""
-        with atomic_write(self.marker) as temporary:
-            temporary.write_text(json.dumps(self._state()))
-
-
-def _last_line(log):
-    # Progress bars go back to the line's beginning.
-    lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "")
-
-
-class Runner:
-    """Runs steps side by side, each on a core of its own."""
-
-    def __init__(self, workers):
-        self.workers = workers
-        self.running = {}
-        self.lock = threading.Lock()
-
-    def run(self, title, steps):
-        """Run those steps that are not finished."""
-        waiting = [step for step in steps if not step.is_finished()]
-        minutes = sum(step.estimate for step in waiting) / 60 / self.workers
-        print(
-            f"{title}: {len(waiting)} of {len(steps)} steps to do, about "
-            f"{minutes:.0f} minutes",
-            flush=True,
-        )
-        pool = ThreadPoolExecutor(self.workers)
-        try:
-            futures = {pool.submit(self._run, step) for step in waiting}
-            while futures:
-                done, futures = wait(
-                    futures, _HEARTBEAT, return_when=FIRST_COMPLETED
-                )
-                for future in done:
-                    future.result()
-                if not done:
-                    self._show_progress()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            self.stop()
-            raise
-        pool.shutdown()
-
-    def _show_progress(self):
-        """Print what the running programs say last."""
-        with self.lock:
-            running = list(self.running.values())
-        for step in running:
-            print(f"    {step.name}: {_last_line(step.log)[:100]}", flush=True)
-
-    def stop(self):
-        """End the programs that were started."""
-        with self.lock:
-            for process in self.running:
-                os.killpg(process.pid, signal.SIGTERM)
-
-    def _run(self, step):
-        step.begin()
-        start = time.monotonic()
-        print(f"  {step.name} ... ({step.log})", flush=True)
-        with open(step.log, "ab") as output:
-            process = subprocess.Popen(
-                step.command,
-                cwd=step.cwd,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "OMP_NUM_THREADS": "1",
-                    "PYTHONPATH": str(ROOT),
-                },
-                start_new_session=True,
-            )
-        with self.lock:
-            self.running[process] = step
-        status = process.wait()
-        with self.lock:
-            del self.running[process]
-        if status:
-            raise UserError(
-                f"{step.name}: ended with status {status}: "
-                f"{_last_line(step.log)} (all of it: {step.log})"
-            )
-        step.finish()
-        took = (time.monotonic() - start) / 60
-        print(f"  {step.name}: {took:.1f} minutes", flush=True)
 
 
 class Reproduction:

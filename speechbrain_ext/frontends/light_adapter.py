@@ -61,8 +61,8 @@ class LightAdapter(nn.Module):
     def __init__(
         self,
         n_mels=80,
-        widths=(160, 320, 320),
-        dilations=(1, 2, 4, 8, 1, 2, 4, 8),
+        widths=(128, 192, 320),
+        dilations=(1, 2, 4, 8, 1),
         informed=True,
         reach=25,
     ):

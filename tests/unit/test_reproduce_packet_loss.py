@@ -20,9 +20,12 @@ def tool(repository):
     spec = importlib.util.spec_from_file_location("reproduce", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["reproduce"] = module
+    # As for a script: the folder's other files can be imported.
+    sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
     yield module
-    del sys.modules["reproduce"]
+    sys.path.remove(str(path.parent))
+    del sys.modules["reproduce"], sys.modules["steps"]
 
 
 @pytest.fixture
@@ -207,3 +210,16 @@ def synthesised(tmp_path):
         )
     write_manifest(tmp_path / "two.csv", rows)
     return tmp_path / "two.csv"
+
+
+def test_the_seconds_of_all_runs_count(tool, step, tmp_path):
+    """A program that was stopped and began again took both times."""
+    line = "import time, pathlib; time.sleep(0.3); pathlib.Path('{}').stat()"
+    flag = tmp_path / "flag"
+    one = step(line.format(flag))
+    with pytest.raises(UserError, match="status 1"):
+        tool.Runner(1).run("Failing", [one])
+    assert one.seconds > 0.3
+    flag.touch()
+    tool.Runner(1).run("Going on", [one])
+    assert one.seconds > 0.6

@@ -18,7 +18,7 @@ from speechbrain_ext.frontends.light_adapter import LightAdapter
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "pretrained" / "plc-whisper-tiny.en"
 #: In case that no model has been exported yet.
-SETTINGS = {"widths": [128, 256, 384], "dilations": [1, 2, 4, 8]}
+SETTINGS = {"widths": [160, 320, 320], "dilations": [1, 2, 4, 8] * 2}
 
 _EPILOG = """\
 The three take turns, so that a busy machine is busy for all of them, and the

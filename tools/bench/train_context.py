@@ -59,7 +59,7 @@ def restore(wavs, features, front_end):
 def training_step(context, whisper, wavs):
     """Return a function that takes one step with this context."""
     features = WhisperLogMel(context=context)
-    front_end = LightAdapter(widths=[128, 256, 384], dilations=[1, 2, 4, 8])
+    front_end = LightAdapter(widths=[160, 320, 320], dilations=[1, 2, 4, 8] * 2)
     criteria = (FeatureL1(), WhisperCrossEntropy(whisper))
     optimizer = torch.optim.Adam(front_end.parameters(), lr=1e-3)
 

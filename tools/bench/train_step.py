@@ -32,7 +32,12 @@ from speechbrain_ext.files import cache_folder
 from speechbrain_ext.frontends.adaptation_unet import AdaptationUNet
 from speechbrain_ext.frontends.light_adapter import LightAdapter
 
-FRONT_ENDS = {"unet": AdaptationUNet, "light": LightAdapter}
+FRONT_ENDS = {
+    "unet": AdaptationUNet,
+    "light": partial(
+        LightAdapter, widths=[160, 320, 320], dilations=[1, 2, 4, 8] * 2
+    ),
+}
 PRECISIONS = ("fp32", "bf16")
 CONTEXTS = ("30s", "batch")
 

@@ -1,0 +1,174 @@
+"""Programs that run side by side, each once, and go on where they stopped."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes" / "LibriSpeech" / "ASR" / "packet_loss"
+
+# Seconds from one report of what the programs do to the next.
+_HEARTBEAT = 60
+
+
+@dataclass(frozen=True)
+class Step:
+    """A program to run once: its folder is whole, or it is run again."""
+
+    name: str
+    command: tuple
+    folder: Path
+    estimate: float
+    cwd: Path = ROOT
+    #: Files and models' folders that its outcome depends on.
+    inputs: tuple = ()
+
+    @property
+    def marker(self):
+        """Path : What says that the step is finished, and which it was."""
+        return self.folder / "finished.json"
+
+    @property
+    def log(self):
+        """Path : What its program says."""
+        return self.folder / "log_of_step.txt"
+
+    def _state(self):
+        digests = [
+            hashlib.blake2b(path.read_bytes()).hexdigest()
+            for place in self.inputs
+            for path in (
+                [place] if place.is_file() else sorted(place.iterdir())
+            )
+            if path.is_file()
+        ]
+        return [*self.command, *digests]
+
+    def is_finished(self):
+        """Ask whether this very command has run, on the same inputs."""
+        try:
+            return json.loads(self.marker.read_text()) == self._state()
+        except (OSError, ValueError):
+            return False
+
+    def begin(self):
+        """Go on with what the same command has begun, or start anew."""
+        begun = self.folder / "begun.json"
+        wanted = json.dumps(list(self.command))
+        if not begun.is_file() or begun.read_text() != wanted:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with atomic_write(begun) as temporary:
+                temporary.write_text(wanted)
+
+    def finish(self):
+        """Remember that it is finished."""
+        with atomic_write(self.marker) as temporary:
+            temporary.write_text(json.dumps(self._state()))
+
+    @property
+    def seconds(self):
+        """float : How long its program ran, all of its runs together."""
+        return float(self.timer.read_text())
+
+    @property
+    def timer(self):
+        """Path : Where the seconds are kept."""
+        return self.folder / "seconds_of_step.txt"
+
+
+def _last_line(log):
+    # Progress bars go back to the line's beginning.
+    lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
+class Runner:
+    """Runs steps side by side, each on a core of its own."""
+
+    def __init__(self, workers):
+        self.workers = workers
+        self.running = {}
+        self.lock = threading.Lock()
+
+    def run(self, title, steps):
+        """Run those steps that are not finished."""
+        waiting = [step for step in steps if not step.is_finished()]
+        minutes = sum(step.estimate for step in waiting) / 60 / self.workers
+        print(
+            f"{title}: {len(waiting)} of {len(steps)} steps to do, about "
+            f"{minutes:.0f} minutes",
+            flush=True,
+        )
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            futures = {pool.submit(self._run, step) for step in waiting}
+            while futures:
+                done, futures = wait(
+                    futures, _HEARTBEAT, return_when=FIRST_COMPLETED
+                )
+                for future in done:
+                    future.result()
+                if not done:
+                    self._show_progress()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self.stop()
+            raise
+        pool.shutdown()
+
+    def _show_progress(self):
+        """Print what the running programs say last."""
+        with self.lock:
+            running = list(self.running.values())
+        for step in running:
+            print(f"    {step.name}: {_last_line(step.log)[:100]}", flush=True)
+
+    def stop(self):
+        """End the programs that were started."""
+        with self.lock:
+            for process in self.running:
+                os.killpg(process.pid, signal.SIGTERM)
+
+    def _run(self, step):
+        step.begin()
+        start = time.monotonic()
+        print(f"  {step.name} ... ({step.log})", flush=True)
+        with open(step.log, "ab") as output:
+            process = subprocess.Popen(
+                step.command,
+                cwd=step.cwd,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": "1",
+                    "PYTHONPATH": str(ROOT),
+                },
+                start_new_session=True,
+            )
+        with self.lock:
+            self.running[process] = step
+        status = process.wait()
+        with self.lock:
+            del self.running[process]
+        before = step.seconds if step.timer.is_file() else 0.0
+        with atomic_write(step.timer) as temporary:
+            temporary.write_text(str(before + time.monotonic() - start))
+        if status:
+            raise UserError(
+                f"{step.name}: ended with status {status}: "
+                f"{_last_line(step.log)} (all of it: {step.log})"
+            )
+        step.finish()
+        print(f"  {step.name}: {step.seconds / 60:.1f} minutes", flush=True)

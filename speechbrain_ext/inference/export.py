@@ -53,7 +53,7 @@ _BACK_END = """\
 
 
 def export_packet_loss_asr(
-    experiment_folder, front_end, damage, folder, back_end=None
+    experiment_folder, front_end, damage, folder, back_end=None, half=False
 ):
     """Write the folder that ``PacketLossASR.from_hparams`` loads.
 
@@ -73,6 +73,8 @@ def export_packet_loss_asr(
     back_end : torch.nn.Module, optional
         The recogniser. Where its parameters want gradients it was trained, and
         ``back_end.safetensors`` is written as well.
+    half : bool
+        Store the weights in float16, to ship them.
 
     Raises
     ------
@@ -97,10 +99,10 @@ def export_packet_loss_asr(
     )
     if isinstance(front_end, torch.nn.parallel.DistributedDataParallel):
         front_end = front_end.module
-    save_weights(folder / "front_end.safetensors", front_end)
+    save_weights(folder / "front_end.safetensors", front_end, half)
     if back_end is not None and _is_trained(back_end):
         text += _BACK_END
-        save_weights(folder / "back_end.safetensors", back_end)
+        save_weights(folder / "back_end.safetensors", back_end, half)
     with atomic_write(folder / "hyperparams.yaml") as temporary:
         temporary.write_text(text, encoding="utf-8")
     _write_config(folder)

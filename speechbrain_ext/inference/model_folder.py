@@ -224,7 +224,7 @@ def load_weights(path, module):
         ) from error
 
 
-def save_weights(path, module):
+def save_weights(path, module, half=False):
     """Write a module's weights, whole or not at all.
 
     Arguments
@@ -233,6 +233,8 @@ def save_weights(path, module):
         A ``.safetensors`` file.
     module : torch.nn.Module
         Whose weights.
+    half : bool
+        Store float16, in half the space; they are loaded as float32 again.
 
     Raises
     ------
@@ -250,6 +252,11 @@ def save_weights(path, module):
         name: tensor.detach().cpu().contiguous()
         for name, tensor in module.state_dict().items()
     }
+    if half:
+        state = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in state.items()
+        }
     with atomic_write(path) as temporary:
         try:
             save_file(state, temporary, metadata={"format": "pt"})

@@ -228,6 +228,22 @@ def write_audio(file):
     save_audio(file, torch.rand(20000))
 
 
+def test_half_the_space_for_nearly_the_same_weights(tmp_path):
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    module, loaded = torch.nn.BatchNorm1d(4000), torch.nn.BatchNorm1d(4000)
+    torch.nn.init.normal_(module.weight)
+    save_weights(whole, module)
+    save_weights(half, module, half=True)
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    load_weights(half, loaded)
+    assert loaded.weight.dtype == torch.float32
+    assert loaded.num_batches_tracked.dtype == torch.int64
+    assert not torch.equal(loaded.weight, module.weight)
+    torch.testing.assert_close(
+        loaded.weight, module.weight, rtol=1e-3, atol=1e-6
+    )
+
+
 def write_model(file):
     save_weights(file, torch.nn.Linear(100, 100))
 

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Search the light adapter's width, depth and context within its budget."""
+
+import argparse
+import re
+import sys
+from itertools import chain
+from pathlib import Path
+
+import torch
+from steps import RECIPE, Runner, Step
+
+from speechbrain_ext.backends.whisper import FrozenWhisper
+from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
+from speechbrain_ext.corpora.prepare import prepare_corpus
+from speechbrain_ext.errors import exit_on_user_error
+from speechbrain_ext.evaluation.report import markdown_table
+from speechbrain_ext.files import atomic_write
+from speechbrain_ext.frontends.light_adapter import LightAdapter
+
+HELP = """\
+Trains each candidate on the mini corpus with L1 alone (eq. 1 with lambda = 0),
+the same batches and the same number of updates, and times its forward pass on
+30 s beside Whisper tiny.en's encoder. L1 needs no pass through Whisper, so that
+many candidates can be tried; which of them the recogniser likes best, the cross
+entropy decides afterwards. Writes search.md into the output folder. What is
+finished is kept: run it again and it goes on.
+"""
+EPILOG = """\
+examples:
+  python tools/search_light_adapter.py
+  python tools/search_light_adapter.py --epochs 2 --out /tmp/search
+"""
+#: Widths at the full, half and quarter frame rate; dilations at the quarter.
+CANDIDATES = {
+    "shallow": ([128, 256, 384], [1, 2, 4, 8]),
+    "deeper": ([128, 256, 384], [1, 2, 4, 8, 1, 2]),
+    "wider": ([128, 256, 512], [1, 2, 4, 1]),
+    "deeper, narrower": ([160, 320, 320], [1, 2, 4, 8, 1, 2, 4]),
+    "deepest": ([160, 320, 320], [1, 2, 4, 8, 1, 2, 4, 8]),
+    "short context": ([160, 320, 320], [1] * 8),
+    "long context": ([160, 320, 320], [1, 2, 4, 8, 16, 1, 2, 4]),
+}
+#: Utterances to validate on.
+_VALID = 40
+
+
+def prepare(out):
+    """Make the speech; return manifests, with fewer rows to validate on."""
+    manifests = prepare_corpus("", out / "data")
+    rows = read_manifest(manifests["valid"])[:_VALID]
+    write_manifest(manifests["valid"], rows)
+    return manifests
+
+
+def training(name, manifests, out, epochs):
+    """Return the step that trains a candidate."""
+    widths, dilations = CANDIDATES[name]
+    folder = out / re.sub(r"[ ,]+", "-", name)
+    command = (
+        sys.executable,
+        "train.py",
+        "hparams/mini.yaml",
+        *("--output_folder", str(folder)),
+        *("--widths", str(widths).replace(" ", "")),
+        *("--dilations", str(dilations).replace(" ", "")),
+        *("--l1_weight", "1", "--ce_weight", "0"),
+        *("--number_of_epochs", str(epochs)),
+        *("--precision", "bf16"),
+        *("--skip_prep", "True"),
+        *chain.from_iterable(
+            (f"--{split}_csv", str(file)) for split, file in manifests.items()
+        ),
+        *("--test_rates", "[]"),
+    )
+    return Step(name, command, folder, 60.0 + 15.0 * epochs, RECIPE)
+
+
+def forward_times(rounds=7):
+    """Return each candidate's forward time on 30 s, of the encoder's."""
+    sys.path.insert(0, str(Path(__file__).parent / "bench"))
+    from timing import median_times
+
+    whisper = FrozenWhisper("openai/whisper-tiny.en")
+    feats, length = torch.randn(1, 3000, 80), torch.ones(1)
+    lost = (torch.rand(1, 3000) < 0.4).float()
+
+    def forward(name):
+        widths, dilations = CANDIDATES[name]
+        adapter = LightAdapter(widths=widths, dilations=dilations).eval()
+        return lambda: adapter(feats, length, lost)
+
+    functions = {"encoder": lambda: whisper.encode(feats)}
+    functions |= {name: forward(name) for name in CANDIDATES}
+    with torch.inference_mode():
+        times = median_times(functions, rounds)
+    return {name: times[name] / times["encoder"] for name in CANDIDATES}
+
+
+def valid_l1(folder):
+    """Read the last epoch's L1 in validation from a training's log."""
+    text = (folder / "train_log.txt").read_text()
+    return float(re.findall(r"valid l1: ([0-9.e+-]+)", text)[-1])
+
+
+def search(out, epochs, workers):
+    """Train, time and report."""
+    out = Path(out).absolute()
+    manifests = prepare(out)
+    steps = [training(name, manifests, out, epochs) for name in CANDIDATES]
+    Runner(workers).run("Training", steps)
+    times = forward_times()
+    lines = [["candidate", "widths", "dilations", "/ encoder", "valid L1"]]
+    for step in steps:
+        widths, dilations = CANDIDATES[step.name]
+        lines.append(
+            [
+                step.name,
+                " ".join(map(str, widths)),
+                " ".join(map(str, dilations)),
+                f"{times[step.name]:.3f}",
+                f"{valid_l1(step.folder):.4f}",
+            ]
+        )
+    table = markdown_table(lines)
+    with atomic_write(out / "search.md") as temporary:
+        temporary.write_text(table, encoding="utf-8")
+    print(table)
+
+
+def main():
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(
+        description=HELP,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--out",
+        default="results/light_adapter_search",
+        metavar="DIR",
+        help="(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=12, metavar="N", help="(default: 12)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        metavar="N",
+        help="trainings side by side, one thread each (default: 2)",
+    )
+    arguments = parser.parse_args()
+    with exit_on_user_error():
+        search(arguments.out, arguments.epochs, arguments.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Compare the light adapter with the paper's U-Net at equal numbers of updates."""
 
-import argparse
 import sys
 from itertools import chain
 from pathlib import Path
 
-from steps import RECIPE, Runner, Step
+from steps import RECIPE, Runner, Step, make_parser
 
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.evaluation.report import markdown_table
@@ -168,17 +167,7 @@ def compare(arguments):
 
 def main():
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(
-        description=HELP,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--out",
-        default="results/front_ends",
-        metavar="DIR",
-        help="(default: %(default)s)",
-    )
+    parser = make_parser(HELP, EPILOG, "results/front_ends")
     parser.add_argument(
         "--epochs", type=int, default=3, metavar="N", help="(default: 3)"
     )
@@ -210,13 +199,6 @@ def main():
         choices=["torch", "ctranslate2"],
         default="torch",
         help="what runs the recogniser in the evaluation (default: torch)",
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=2,
-        metavar="N",
-        help="trainings side by side, one thread each (default: 2)",
     )
     with exit_on_user_error():
         compare(parser.parse_args())

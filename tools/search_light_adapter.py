@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """Search the light adapter's width, depth and context within its budget."""
 
-import argparse
 import re
 import sys
 from itertools import chain
 from pathlib import Path
 
 import torch
-from steps import RECIPE, Runner, Step
+from steps import RECIPE, Runner, Step, make_parser
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
@@ -130,26 +129,9 @@ def search(out, epochs, workers):
 
 def main():
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(
-        description=HELP,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--out",
-        default="results/light_adapter_search",
-        metavar="DIR",
-        help="(default: %(default)s)",
-    )
+    parser = make_parser(HELP, EPILOG, "results/light_adapter_search")
     parser.add_argument(
         "--epochs", type=int, default=12, metavar="N", help="(default: 12)"
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=2,
-        metavar="N",
-        help="trainings side by side, one thread each (default: 2)",
     )
     arguments = parser.parse_args()
     with exit_on_user_error():

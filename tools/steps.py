@@ -1,5 +1,6 @@
 """Programs that run side by side, each once, and go on where they stopped."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -20,6 +21,30 @@ RECIPE = ROOT / "recipes" / "LibriSpeech" / "ASR" / "packet_loss"
 
 # Seconds from one report of what the programs do to the next.
 _HEARTBEAT = 60
+
+
+def make_parser(description, epilog, out):
+    """Return a parser with the options of a tool that runs steps.
+
+    ``description`` and ``epilog`` are printed as they are; ``out`` is the
+    default of the output folder.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--out", default=out, metavar="DIR", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        metavar="N",
+        help="programs side by side, one thread each (default: %(default)s)",
+    )
+    return parser
 
 
 @dataclass(frozen=True)

@@ -68,14 +68,14 @@ SIZES = {
         Size(
             "full",
             train_minutes=36,
-            epochs=10,
+            epochs=8,
             batch_seconds=32,
-            valid=12,
+            valid=8,
             english_small=60,
             english_large=40,
             other=30,
             rates=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-            language_rates=(0.0, 0.1, 0.2, 0.4, 0.6),
+            language_rates=(0.0, 0.2, 0.4),
         ),
         Size(
             "quick",

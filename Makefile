@@ -19,7 +19,7 @@ help:
 	@echo "make setup   install the pinned packages into $(VENV) (about 5 GB)"
 	@echo "make demo    train the packet-loss recipe on the mini corpus, print its table"
 	@echo "make reproduce-packet-loss [ARGS=--quick]"
-	@echo "             the packet-loss paper's figures, tables and claims, two hours"
+	@echo "             the packet-loss paper's figures, tables and claims, 1.5 hours"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"

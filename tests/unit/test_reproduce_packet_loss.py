@@ -162,6 +162,20 @@ def test_the_claims_name_systems_that_are_evaluated(tool):
             assert {one.system, one.baseline} <= known, claim.text
 
 
+@pytest.mark.parametrize("name", ["full", "quick", "debug"])
+def test_the_claims_name_rates_that_are_evaluated(tool, name):
+    size = tool.SIZES[name]
+    languages = dict.fromkeys(paper.LANGUAGES, size.language_rates)
+    claims = paper.claims(size.rates, paper.LANGUAGES, size.language_rates)
+    for claim in claims:
+        for one in claim.comparisons:
+            rates = languages.get(one.evaluation, size.rates)
+            assert {*(one.levels or ())} <= {*rates}, claim.text
+            # Recorded losses alone have no rates.
+            traces = (paper.TRACES_SMALL, paper.TRACES_LARGE)
+            assert one.levels or one.evaluation in traces
+
+
 def test_an_evaluation_is_one_command_for_all_systems(plan, tool, synthesised):
     tests = {
         "es": (synthesised, tool.OWN_AND_FINE_TUNED, (0.0, 0.1, 0.4), "es")

@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Compare the light adapter with the paper's U-Net at equal numbers of updates."""
 
-import sys
-from itertools import chain
 from pathlib import Path
 
-from steps import RECIPE, Runner, Step, make_parser
+from steps import Runner, make_parser, shorten, training_step
 
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.evaluation.report import markdown_table
@@ -27,17 +25,17 @@ examples:
 About an hour on two cores. The last line reads: light/unet WER at 30 % loss:
 RATIO [LOW, HIGH]
 """
-_AS_IT_SHIPS = (
-    *("--widths", "[160,320,320]"),
-    *("--dilations", "[1,2,4,8,1,2,4,8]"),
-)
+_AS_IT_SHIPS = {
+    "widths": [160, 320, 320],
+    "dilations": [1, 2, 4, 8, 1, 2, 4, 8],
+}
 UNET = "unet"
 LIGHT = "light"
 #: By name: the settings' file and what is overridden in it.
 SYSTEMS = {
-    UNET: ("mini_unet.yaml", ()),
+    UNET: ("mini_unet.yaml", {}),
     LIGHT: ("mini.yaml", _AS_IT_SHIPS),
-    "light-blind": ("mini.yaml", (*_AS_IT_SHIPS, "--informed", "False")),
+    "light-blind": ("mini.yaml", {**_AS_IT_SHIPS, "informed": False}),
 }
 EQUAL_TIME = "light-equal-time"
 #: Utterances to validate on.
@@ -46,15 +44,12 @@ _VALID = 8
 
 def prepare(arguments):
     """Make the speech; return the manifests, validation cut to a few rows."""
-    from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
     from speechbrain_ext.corpora.prepare import prepare_corpus
 
     data = Path(arguments.out).absolute() / "data"
     manifests = prepare_corpus("", data, train_minutes=arguments.train_minutes)
     # The U-Net takes seconds for each window of 30 s.
-    write_manifest(
-        manifests["valid"], read_manifest(manifests["valid"])[:_VALID]
-    )
+    shorten(manifests["valid"], _VALID)
     return manifests
 
 
@@ -62,24 +57,12 @@ def training(name, epochs, manifests, arguments):
     """Return the step that trains a system."""
     hparams, overrides = SYSTEMS[name if name in SYSTEMS else LIGHT]
     folder = Path(arguments.out).absolute() / name
-    command = (
-        sys.executable,
-        "train.py",
-        f"hparams/{hparams}",
-        *("--output_folder", str(folder)),
-        *("--number_of_epochs", str(epochs)),
-        *("--batch_seconds", "24"),
-        *("--precision", "bf16"),
-        *("--skip_prep", "True"),
-        *chain.from_iterable(
-            (f"--{split}_csv", str(file)) for split, file in manifests.items()
-        ),
-        *("--test_rates", "[]"),
-        *overrides,
-    )
     seconds = 60 * epochs * arguments.train_minutes
     cost = 0.3 if name == UNET else 0.03
-    return Step(name, command, folder, cost * seconds, RECIPE)
+    overrides = {"number_of_epochs": epochs, "batch_seconds": 24, **overrides}
+    return training_step(
+        name, hparams, folder, manifests, overrides, cost * seconds
+    )
 
 
 def evaluate(names, manifests, arguments):

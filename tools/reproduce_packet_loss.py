@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps import RECIPE, ROOT, Runner, Step
+from steps import ROOT, Runner, Step, shorten, training_step
 
-from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
+from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.errors import UserError, exit_on_user_error
 from speechbrain_ext.evaluation import dissen2024 as paper
 from speechbrain_ext.files import atomic_write
@@ -171,7 +171,7 @@ OWN_AND_FINE_TUNED = {
 }
 
 
-# What the settings of the systems that are trained say.
+# Greedy search: dozens of conditions are decoded.
 _BEAM_SIZE = 1
 
 # CPU seconds to decode an utterance.
@@ -264,7 +264,7 @@ class Reproduction:
 
         manifest = prepare_test_set(data, self.folder / "data" / name)[0]
         file = self.folder / "data" / f"{name}-{n}.csv"
-        write_manifest(file, read_manifest(manifest)[:n])
+        shorten(manifest, n, file)
         return file
 
     def _recorded(self, manifest, name):
@@ -299,43 +299,29 @@ class Reproduction:
         size = self.size
         seconds = size.train_minutes * 60 * size.epochs
         validation = size.epochs * size.valid * _DECODING[True]
+        # Training needs no test set.
+        manifests = {
+            "train": self.train_csv,
+            "valid": self.valid_csv,
+            "test": self.valid_csv,
+        }
         common = {
-            "skip_prep": True,
-            "train_csv": self.train_csv,
-            "valid_csv": self.valid_csv,
-            "test_csv": self.valid_csv,
-            "test_rates": [],
             "number_of_epochs": size.epochs,
             "batch_seconds": size.batch_seconds,
+            "beam_size": _BEAM_SIZE,
         }
-        steps = []
-        for training in TRAININGS:
-            folder = self.folder / "systems" / training.folder
-            overrides = {
-                "output_folder": folder,
-                **common,
-                **dict(training.overrides),
-            }
-            if training.reduced and _has_bfloat16():
-                overrides["precision"] = "bf16"
-            steps.append(
-                Step(
-                    f"training {training.folder}",
-                    (
-                        sys.executable,
-                        "train.py",
-                        f"hparams/{training.hparams}",
-                        *(
-                            f"--{key}={value}"
-                            for key, value in overrides.items()
-                        ),
-                    ),
-                    folder,
-                    30 + validation + seconds * training.cost,
-                    RECIPE,
-                )
+        return [
+            training_step(
+                f"training {training.folder}",
+                training.hparams,
+                self.folder / "systems" / training.folder,
+                manifests,
+                {**common, **dict(training.overrides)},
+                30 + validation + seconds * training.cost,
+                training.reduced,
             )
-        return steps
+            for training in TRAININGS
+        ]
 
     def assemble(self):
         """Make the systems that are not trained."""
@@ -451,17 +437,8 @@ def main():
         folders = {
             name: run.folder / "evaluations" / name for name in test_sets
         }
-        for file in paper.write_reproduction(
-            run.folder, folders, size.rates, _note(run), size.language_rates
-        ):
+        for file in paper.write_reproduction(run.folder, folders, _note(run)):
             print(file)
-
-
-def _has_bfloat16():
-    import torch
-
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _note(run):
@@ -482,8 +459,8 @@ def _note(run):
         f"ALLSSTAR; losses drawn once for the PLC challenge's; {other} for "
         "English of another domain; the mini corpus' French, German, Spanish "
         "and Italian for FLEURS; a recurrent concealer of our own for tPLCnet. "
-        "Damage: 20 ms packets, Gilbert-Elliott bursts. Decoding: greedy, "
-        f"{run.backend}.{prompts}\n"
+        "Damage: 20 ms packets, Gilbert-Elliott bursts. Decoding: beam "
+        f"{_BEAM_SIZE}, {run.backend}.{prompts}\n"
     )
 
 

@@ -2,15 +2,12 @@
 """Search the light adapter's width, depth and context within its budget."""
 
 import re
-import sys
-from itertools import chain
 from pathlib import Path
 
-import torch
-from steps import RECIPE, Runner, Step, make_parser
+from bench.timing import forward_times
+from steps import Runner, make_parser, shorten, training_step
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
-from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.corpora.prepare import prepare_corpus
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.evaluation.report import markdown_table
@@ -44,56 +41,27 @@ CANDIDATES = {
 _VALID = 40
 
 
-def prepare(out):
-    """Make the speech; return manifests, with fewer rows to validate on."""
-    manifests = prepare_corpus("", out / "data")
-    rows = read_manifest(manifests["valid"])[:_VALID]
-    write_manifest(manifests["valid"], rows)
-    return manifests
-
-
 def training(name, manifests, out, epochs):
     """Return the step that trains a candidate."""
     widths, dilations = CANDIDATES[name]
+    overrides = {
+        "widths": widths,
+        "dilations": dilations,
+        "l1_weight": 1,
+        "ce_weight": 0,
+        "number_of_epochs": epochs,
+    }
     folder = out / re.sub(r"[ ,]+", "-", name)
-    command = (
-        sys.executable,
-        "train.py",
-        "hparams/mini.yaml",
-        *("--output_folder", str(folder)),
-        *("--widths", str(widths).replace(" ", "")),
-        *("--dilations", str(dilations).replace(" ", "")),
-        *("--l1_weight", "1", "--ce_weight", "0"),
-        *("--number_of_epochs", str(epochs)),
-        *("--precision", "bf16"),
-        *("--skip_prep", "True"),
-        *chain.from_iterable(
-            (f"--{split}_csv", str(file)) for split, file in manifests.items()
-        ),
-        *("--test_rates", "[]"),
+    estimate = 60.0 + 15.0 * epochs
+    return training_step(
+        name, "mini.yaml", folder, manifests, overrides, estimate
     )
-    return Step(name, command, folder, 60.0 + 15.0 * epochs, RECIPE)
 
 
-def forward_times(rounds=7):
-    """Return each candidate's forward time on 30 s, of the encoder's."""
-    sys.path.insert(0, str(Path(__file__).parent / "bench"))
-    from timing import median_times
-
-    whisper = FrozenWhisper("openai/whisper-tiny.en")
-    feats, length = torch.randn(1, 3000, 80), torch.ones(1)
-    lost = (torch.rand(1, 3000) < 0.4).float()
-
-    def forward(name):
-        widths, dilations = CANDIDATES[name]
-        adapter = LightAdapter(widths=widths, dilations=dilations).eval()
-        return lambda: adapter(feats, length, lost)
-
-    functions = {"encoder": lambda: whisper.encode(feats)}
-    functions |= {name: forward(name) for name in CANDIDATES}
-    with torch.inference_mode():
-        times = median_times(functions, rounds)
-    return {name: times[name] / times["encoder"] for name in CANDIDATES}
+def candidate(name):
+    """Make a candidate, untrained."""
+    widths, dilations = CANDIDATES[name]
+    return LightAdapter(widths=widths, dilations=dilations)
 
 
 def valid_l1(folder):
@@ -105,10 +73,14 @@ def valid_l1(folder):
 def search(out, epochs, workers):
     """Train, time and report."""
     out = Path(out).absolute()
-    manifests = prepare(out)
+    manifests = prepare_corpus("", out / "data")
+    shorten(manifests["valid"], _VALID)
     steps = [training(name, manifests, out, epochs) for name in CANDIDATES]
     Runner(workers).run("Training", steps)
-    times = forward_times()
+    times = forward_times(
+        FrozenWhisper("openai/whisper-tiny.en"),
+        {name: candidate(name) for name in CANDIDATES},
+    )
     lines = [["candidate", "widths", "dilations", "/ encoder", "valid L1"]]
     for step in steps:
         widths, dilations = CANDIDATES[step.name]
@@ -117,7 +89,7 @@ def search(out, epochs, workers):
                 step.name,
                 " ".join(map(str, widths)),
                 " ".join(map(str, dilations)),
-                f"{times[step.name]:.3f}",
+                f"{times[step.name] / times['encoder']:.3f}",
                 f"{valid_l1(step.folder):.4f}",
             ]
         )

@@ -7,12 +7,16 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
 
@@ -110,6 +114,39 @@ class Step:
     def timer(self):
         """Path : Where the seconds are kept."""
         return self.folder / "seconds_of_step.txt"
+
+
+def shorten(manifest, n, shortened=None):
+    """Keep a manifest's first ``n`` utterances, or write them elsewhere."""
+    write_manifest(shortened or manifest, read_manifest(manifest)[:n])
+
+
+def training_step(
+    name, hparams, folder, manifests, overrides, estimate, reduced=True
+):
+    """Return the step that trains one system of the recipe, and no more.
+
+    ``manifests`` are the CSV files by split, ``overrides`` values by key of the
+    YAML file ``hparams``; ``reduced`` allows bfloat16 where the processor has
+    it. The model is exported and not evaluated.
+    """
+    settings = {
+        "output_folder": folder,
+        "skip_prep": True,
+        **{f"{split}_csv": file for split, file in manifests.items()},
+        "test_rates": [],
+        **overrides,
+    }
+    if reduced and _has_bfloat16():
+        settings["precision"] = "bf16"
+    options = [f"--{key}={value}" for key, value in settings.items()]
+    command = (sys.executable, "train.py", f"hparams/{hparams}", *options)
+    return Step(name, command, folder, estimate, RECIPE)
+
+
+def _has_bfloat16():
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _last_line(log):

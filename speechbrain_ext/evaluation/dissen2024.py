@@ -100,17 +100,16 @@ _SLIGHT = 0.016
 _EQUAL = 0.01
 
 
-def claims(rates, languages=LANGUAGES, language_rates=None):
+def claims(levels, languages=LANGUAGES):
     """List the paper's claims.
 
     Arguments
     ---------
-    rates : sequence of float
-        The loss rates that were evaluated.
+    levels : dict[str, collection of float]
+        The loss rates that were evaluated, by evaluation; what an evaluation
+        that is not there would have to be evaluated at is all of the paper's.
     languages : sequence of str
         The evaluations of languages that were not trained on.
-    language_rates : sequence of float, optional
-        The loss rates of these; ``rates`` where none are given.
 
     Returns
     -------
@@ -118,11 +117,14 @@ def claims(rates, languages=LANGUAGES, language_rates=None):
 
     Example
     -------
-    >>> claims([0.0, 0.2, 0.4])[1].text
+    >>> claims({SMALL: [0.0, 0.2, 0.4]})[1].text
     'The cross entropy alone improves more than L1 alone.'
     """
-    lossy = tuple(rate for rate in _LOSSY if rate in rates)
-    foreign = tuple(rate for rate in lossy if rate in (language_rates or rates))
+
+    def lossy(evaluation):
+        measured = levels.get(evaluation, _LOSSY)
+        return tuple(rate for rate in _LOSSY if rate in measured)
+
     return [
         Claim(
             "Every adapter beats zero fill at 20 % loss and more.",
@@ -134,33 +136,33 @@ def claims(rates, languages=LANGUAGES, language_rates=None):
                     (LARGE, (OURS, BTA_CE, BTA)),
                 )
                 for system in systems
-                for rate in lossy
+                for rate in lossy(evaluation)
             ),
         ),
         Claim(
             "The cross entropy alone improves more than L1 alone.",
             "Figure 2, section 3.3",
-            (Comparison(SMALL, CE, L1, lossy),),
+            (Comparison(SMALL, CE, L1, lossy(SMALL)),),
         ),
         Claim(
             "Both losses together improve more than either.",
             "Figure 2, section 3.3",
             (
-                Comparison(SMALL, OURS, CE, lossy),
-                Comparison(SMALL, OURS, L1, lossy),
+                Comparison(SMALL, OURS, CE, lossy(SMALL)),
+                Comparison(SMALL, OURS, L1, lossy(SMALL)),
             ),
         ),
         Claim(
             "An adapter of a smaller Whisper equals or beats the larger "
             "one's own (at most 1 point worse).",
             "Figure 3, section 3.3",
-            (Comparison(LARGE, BTA, OURS, lossy, _EQUAL),),
+            (Comparison(LARGE, BTA, OURS, lossy(LARGE), _EQUAL),),
         ),
         Claim(
             "A waveform concealer helps a small Whisper.",
             "Figure 2, Table 1",
             (
-                Comparison(SMALL, CONCEALER, BARE, lossy),
+                Comparison(SMALL, CONCEALER, BARE, lossy(SMALL)),
                 Comparison(TRACES_SMALL, CONCEALER, BARE),
             ),
         ),
@@ -173,8 +175,8 @@ def claims(rates, languages=LANGUAGES, language_rates=None):
             "The adapter beats the waveform concealer.",
             "Figures 2 and 3, Table 1",
             (
-                Comparison(SMALL, OURS, CONCEALER, lossy),
-                Comparison(LARGE, OURS, CONCEALER, lossy),
+                Comparison(SMALL, OURS, CONCEALER, lossy(SMALL)),
+                Comparison(LARGE, OURS, CONCEALER, lossy(LARGE)),
                 Comparison(TRACES_SMALL, OURS, CONCEALER),
                 Comparison(TRACES_LARGE, OURS, CONCEALER),
             ),
@@ -209,16 +211,14 @@ def claims(rates, languages=LANGUAGES, language_rates=None):
             "The adapter gains in languages that it was never trained on.",
             "Table 2",
             tuple(
-                Comparison(language, OURS, BARE, foreign)
+                Comparison(language, OURS, BARE, lossy(language))
                 for language in languages
             ),
         ),
     ]
 
 
-def write_reproduction(
-    folder, evaluations, rates, note="", language_rates=None
-):
+def write_reproduction(folder, evaluations, note=""):
     """Write the paper's figures, tables and claims from evaluations' folders.
 
     Arguments
@@ -228,13 +228,8 @@ def write_reproduction(
         go.
     evaluations : dict
         Folder with ``results.json`` and ``errors.json`` by evaluation.
-    rates : sequence of float
-        The loss rates that were evaluated.
     note : str
         What stands in for what.
-    language_rates : sequence of float, optional
-        The loss rates of the languages that were not trained on; ``rates``
-        where none are given.
 
     Returns
     -------
@@ -249,7 +244,7 @@ def write_reproduction(
     Example
     -------
     >>> import tempfile
-    >>> files = write_reproduction(tempfile.mkdtemp(), {}, [0.0, 0.4])
+    >>> files = write_reproduction(tempfile.mkdtemp(), {})
     >>> [file.name for file in files]
     ['tables.md', 'claims.md']
     """
@@ -261,6 +256,9 @@ def write_reproduction(
     errors = {
         name: read_word_errors(Path(place) / "errors.json")
         for name, place in evaluations.items()
+    }
+    levels = {
+        name: {row.level for row in rows} for name, rows in errors.items()
     }
     files = []
     for number, name, title in (
@@ -276,9 +274,7 @@ def write_reproduction(
     languages = [name for name in evaluations if name not in others]
     texts = {
         "tables.md": tables(results, languages, note),
-        "claims.md": claims_report(
-            claims(rates, languages, language_rates), errors, note
-        ),
+        "claims.md": claims_report(claims(levels, languages), errors, note),
     }
     for name, text in texts.items():
         files.append(folder / name)

@@ -1,8 +1,6 @@
 """The tool that compares the light adapter with the paper's U-Net."""
 
 import argparse
-import importlib.util
-import sys
 
 import pytest
 
@@ -11,16 +9,9 @@ from speechbrain_ext.evaluation.word_errors import WordErrors
 
 
 @pytest.fixture(scope="module")
-def tool(repository):
+def tool(load_tool):
     """The tool as a module."""
-    path = repository / "tools" / "compare_front_ends.py"
-    spec = importlib.util.spec_from_file_location("compare", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(path.parent))
-    del sys.modules["steps"]
+    return load_tool("compare_front_ends")
 
 
 @pytest.fixture
@@ -33,11 +24,11 @@ def test_all_are_trained_alike(tool, arguments, tmp_path, monkeypatch):
     manifests = {
         split: tmp_path / f"{split}.csv" for split in ("train", "valid", "test")
     }
-    monkeypatch.chdir(tool.RECIPE)
     own = ("output_folder", "widths", "dilations", "informed")
     settings = []
     for name in tool.SYSTEMS:
         step = tool.training(name, 3, manifests, arguments)
+        monkeypatch.chdir(step.cwd)
         _, options, overrides = parse_arguments(list(step.command[2:]))
         assert overrides["output_folder"] == str(step.folder)
         settings.append(

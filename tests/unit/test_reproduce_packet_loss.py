@@ -1,6 +1,5 @@
 """The tool that reproduces the packet-loss paper: its plan and its steps."""
 
-import importlib.util
 import json
 import sys
 import time
@@ -14,18 +13,9 @@ from speechbrain_ext.evaluation import dissen2024 as paper
 
 
 @pytest.fixture(scope="module")
-def tool(repository):
+def tool(load_tool):
     """The tool as a module."""
-    path = repository / "tools" / "reproduce_packet_loss.py"
-    spec = importlib.util.spec_from_file_location("reproduce", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["reproduce"] = module
-    # As for a script: the folder's other files can be imported.
-    sys.path.insert(0, str(path.parent))
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(path.parent))
-    del sys.modules["reproduce"], sys.modules["steps"]
+    return load_tool("reproduce_packet_loss")
 
 
 @pytest.fixture
@@ -128,9 +118,9 @@ def test_every_training_has_as_many_updates(tool, plan, monkeypatch):
         "test_rates",
         "skip_prep",
     )
-    monkeypatch.chdir(tool.RECIPE)
     settings = set()
     for each in plan.trainings():
+        monkeypatch.chdir(each.cwd)
         _, _, overrides = parse_arguments(list(each.command[2:]))
         settings.add(json.dumps([overrides[key] for key in decisive]))
         assert overrides["output_folder"] == str(each.folder)
@@ -156,7 +146,7 @@ def test_the_claims_name_systems_that_are_evaluated(tool):
         paper.OTHER_ENGLISH: tool.OWN_AND_FINE_TUNED,
         paper.SPANISH: tool.OWN_AND_FINE_TUNED,
     }
-    for claim in paper.claims(tool.SIZES["full"].rates):
+    for claim in paper.claims({}):
         for one in claim.comparisons:
             known = {"bare", *systems.get(one.evaluation, tool.OWN)}
             assert {one.system, one.baseline} <= known, claim.text
@@ -166,8 +156,9 @@ def test_the_claims_name_systems_that_are_evaluated(tool):
 def test_the_claims_name_rates_that_are_evaluated(tool, name):
     size = tool.SIZES[name]
     languages = dict.fromkeys(paper.LANGUAGES, size.language_rates)
-    claims = paper.claims(size.rates, paper.LANGUAGES, size.language_rates)
-    for claim in claims:
+    english = (paper.SMALL, paper.LARGE, paper.OTHER_ENGLISH)
+    levels = {**dict.fromkeys(english, size.rates), **languages}
+    for claim in paper.claims(levels):
         for one in claim.comparisons:
             rates = languages.get(one.evaluation, size.rates)
             assert {*(one.levels or ())} <= {*rates}, claim.text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from timing import median_times
+from timing import forward_times
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -105,31 +105,14 @@ def main():
 def measure(arguments):
     """Time the three and print a table and the ratios."""
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
     settings = light_settings(arguments.model)
-    whisper = FrozenWhisper("openai/whisper-tiny.en")
-    light = LightAdapter(**settings).eval()
-    unet = AdaptationUNet().eval()
+    front_ends = {"light": LightAdapter(**settings), "unet": AdaptationUNet()}
     frames = 2 * round(50 * arguments.seconds)
-    feats = torch.randn(1, frames, 80)
-    lost = (torch.rand(1, frames) < 0.4).float()
-    length = torch.ones(1)
-    with torch.inference_mode():
-        times = median_times(
-            {
-                "encoder": lambda: whisper.encode(feats),
-                "light": lambda: light(feats, length, lost),
-                "unet": lambda: unet(feats, length, lost),
-            },
-            arguments.rounds,
-        )
+    whisper = FrozenWhisper("openai/whisper-tiny.en")
+    times = forward_times(whisper, front_ends, frames, arguments.rounds)
     print(f"{arguments.seconds:g} s, {arguments.threads} threads, {settings}")
     print(f"{'':8} {'parameters':>11} {'ms':>8} {'/encoder':>9}")
-    modules = {
-        "encoder": whisper.whisper.model.encoder,
-        "light": light,
-        "unet": unet,
-    }
+    modules = {"encoder": whisper.whisper.model.encoder, **front_ends}
     ratios = {name: value / times["encoder"] for name, value in times.items()}
     for name, module in modules.items():
         size = sum(parameter.numel() for parameter in module.parameters())

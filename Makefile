@@ -13,13 +13,16 @@ SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reproduce-packet-loss test lint clean
+.PHONY: help setup demo reproduce-packet-loss reproduce-perceptual \
+	test lint clean
 
 help:
-	@echo "make setup   install the pinned packages into $(VENV) (about 5 GB)"
+	@echo "make setup   install the pinned packages into $(VENV) (about 6 GB)"
 	@echo "make demo    train the packet-loss recipe on the mini corpus, print its table"
 	@echo "make reproduce-packet-loss [ARGS=--quick]"
 	@echo "             the packet-loss paper's figures, tables and claims, 1.5 hours"
+	@echo "make reproduce-perceptual [ARGS=--quick]"
+	@echo "             the perceptual-loss paper's tables and claims, an hour"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"
@@ -28,7 +31,9 @@ help:
 
 setup: $(STAMP)
 
-# Build isolation would fetch a setuptools that no constraint pins.
+# Build isolation would fetch a setuptools that no constraint pins. Without it
+# what builds (pesq: Cython and NumPy) is there first; --use-pep517, so that an
+# old pip does not let pesq's setup.py fetch more.
 $(STAMP): pyproject.toml constraints.txt
 	@if $(RUN) -c 'import pip; $(SUPPORTED)' 2>/dev/null; then exit 0; fi; \
 	if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; \
@@ -42,9 +47,15 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "error: $$*: no Python 3.10, 3.11 or 3.12 among them;" \
 		"name one with: make setup PYTHON=/path/to/python" >&2; \
 	exit 2
-	$(RUN) -m pip install --constraint constraints.txt setuptools
+	$(RUN) -m pip install --constraint constraints.txt \
+		setuptools cython numpy
 	$(RUN) -m pip install --constraint constraints.txt --no-build-isolation \
-		--editable '.[base,bench,ctranslate2,demo,dev]'
+		--use-pep517 \
+		--editable '.[base,bench,ctranslate2,demo,dev,kaldi,lexicon,metrics]'
+	@$(RUN) -m pip install --constraint constraints.txt --no-build-isolation \
+		--use-pep517 --editable '.[pesq]' || echo "warning: pesq was not built;" \
+		"it needs a C compiler and Python's headers. All else works, but" \
+		"there is no PESQ, and none of the composite measures" >&2
 	@touch $@
 
 demo: setup
@@ -52,6 +63,9 @@ demo: setup
 
 reproduce-packet-loss: setup
 	$(RUN) tools/reproduce_packet_loss.py $(ARGS)
+
+reproduce-perceptual: setup
+	$(RUN) tools/reproduce_perceptual.py $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check

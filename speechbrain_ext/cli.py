@@ -28,13 +28,28 @@ Packets of 20 ms are lost in bursts (Gilbert-Elliott); their samples are zero.
 The same seed and input name lose the same packets.
 """
 
-_EVALUATE_EPILOG = """\
+_ENHANCE_EPILOG = """\
 example:
+  speechbrain-ext enhance noisy.wav clean.wav --model pretrained/mimic-enhance-mini
+
+Audio of any length is enhanced in chunks, in bounded memory.
+"""
+
+_EVALUATE_EPILOG = """\
+examples:
   speechbrain-ext evaluate --model pretrained/plc-whisper-tiny.en \\
       --data /data/LJSpeech-1.1 --rates 0 0.3 0.4 0.5 --seeds 0 1 2 --out results
+  speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
+      --data /data/voicebank --out results
+  speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
+      --data /data/LJSpeech-1.1 --noise /data/noises --snrs 0 5 10 --out results
 
-Writes results.json, results.md and the figure. What is finished is kept: run
-it again with the same settings and it goes on.
+Writes results.json and results.md, of lost packets also the figure. What is
+finished is kept: run it again with the same settings and it goes on.
+
+Models of enhancement are measured on pairs of clean and noisy recordings
+(PESQ, STOI, composite measures, and the WER of an unadapted Whisper); a model's
+config.json says what it is.
 """
 
 
@@ -75,12 +90,12 @@ class _Parser(argparse.ArgumentParser):
 def _parser():
     parser = _Parser(
         prog="speechbrain-ext",
-        description="Speech recognition that survives packet loss.",
+        description="Speech models that survive noise and packet loss.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_transcribe, _add_corrupt, _add_evaluate):
+    for add in (_add_transcribe, _add_enhance, _add_corrupt, _add_evaluate):
         add(commands)
     return parser
 
@@ -143,6 +158,31 @@ def _add_transcribe(commands):
     )
 
 
+def _add_enhance(commands):
+    command = _add_command(
+        commands,
+        "enhance",
+        _enhance,
+        "take the noise out of an audio file",
+        _ENHANCE_EPILOG,
+    )
+    command.add_argument(
+        "input",
+        metavar="IN",
+        help="audio of any rate, channel count and length",
+    )
+    command.add_argument("output", metavar="OUT", help="16 kHz .wav or .flac")
+    command.add_argument(
+        "--model",
+        required=True,
+        metavar="SOURCE",
+        help="a model's folder or a hub id",
+    )
+    command.add_argument(
+        "--device", metavar="DEVICE", help="for example cpu or cuda:0"
+    )
+
+
 def _add_corrupt(commands):
     command = _add_command(
         commands,
@@ -180,7 +220,7 @@ def _add_evaluate(commands):
         commands,
         "evaluate",
         _evaluate,
-        "measure models and the bare recogniser on the same lost packets",
+        "measure models on the same damaged speech",
         _EVALUATE_EPILOG,
     )
     command.add_argument(
@@ -189,14 +229,15 @@ def _add_evaluate(commands):
         nargs="+",
         metavar="[NAME=]SOURCE",
         help="models' folders or hub ids; each is compared with the first "
-        "one's recogniser without its front-end",
+        "one's recogniser without its front-end, or with the noisy speech",
     )
     command.add_argument(
         "--data",
         required=True,
         metavar="PATH",
         help="a CSV manifest, or a folder in the layout of LJSpeech (all of "
-        "it), FLEURS, ALLSSTAR or the PLC challenge, which has its own losses",
+        "it), FLEURS, ALLSSTAR or the PLC challenge, which has its own losses; "
+        "for enhancement a manifest with noisy_wav, or Voicebank's folder",
     )
     command.add_argument("--out", required=True, metavar="DIR", help="results")
     command.add_argument(
@@ -204,7 +245,7 @@ def _add_evaluate(commands):
         type=float,
         nargs="+",
         metavar="RATE",
-        help="loss rates, fractions (default: 0 to 0.6)",
+        help="loss rates, fractions (default: 0 to 0.6); for lost packets",
     )
     command.add_argument(
         "--seeds",
@@ -216,6 +257,20 @@ def _add_evaluate(commands):
     )
     command.add_argument(
         "--mean-burst", type=float, default=3.0, metavar="B", help="in packets"
+    )
+    command.add_argument(
+        "--noise",
+        metavar="PATH",
+        help="recordings of noise, a folder or a manifest, that are added to a "
+        "test set of clean speech",
+    )
+    command.add_argument(
+        "--snrs",
+        type=float,
+        nargs="+",
+        default=[0.0, 5.0, 10.0],
+        metavar="SNR",
+        help="of that noise, in dB (default: 0 5 10)",
     )
     command.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="(default: 8)"
@@ -348,6 +403,15 @@ def _print_text(arguments, file, text, signal, lost):
         print(f"{file}: {text}", flush=True)
 
 
+def _enhance(arguments):
+    from speechbrain_ext.inference import PerceptualEnhancer
+
+    enhancer = PerceptualEnhancer.from_hparams(
+        arguments.model, run_opts=_run_options(arguments)
+    )
+    enhancer.enhance_file(arguments.input, arguments.output)
+
+
 def _corrupt(arguments):
     import torch
 
@@ -374,6 +438,54 @@ def _corrupt(arguments):
 
 
 def _evaluate(arguments):
+    from speechbrain_ext.evaluation.systems import named_models
+    from speechbrain_ext.inference.model_folder import interface_name
+
+    interfaces = {
+        source: interface_name(source)
+        for source in named_models(arguments.model).values()
+    }
+    of_packets = [name == "PacketLossASR" for name in interfaces.values()]
+    if all(of_packets):
+        _evaluate_packet_loss(arguments)
+    elif not any(of_packets):
+        _evaluate_enhancement(arguments)
+    else:
+        listed = ", ".join(f"{k}: {v}" for k, v in interfaces.items())
+        raise UserError(f"--model: expected models of one kind ({listed})")
+
+
+def _evaluate_enhancement(arguments):
+    from speechbrain_ext.corpora.mixing import mix_test_set
+    from speechbrain_ext.corpora.prepare import prepare_test_set
+    from speechbrain_ext.evaluation.enhancement import evaluate_enhancement
+
+    if arguments.rates is not None:
+        raise UserError(
+            "--rates: expected none, as noisy recordings have their own SNRs"
+        )
+    manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
+    if arguments.noise:
+        manifest = mix_test_set(
+            manifest,
+            arguments.noise,
+            arguments.snrs,
+            Path(arguments.out) / "speech",
+            arguments.seeds[0],
+        )
+    evaluate_enhancement(
+        arguments.model,
+        manifest,
+        arguments.out,
+        language=arguments.language,
+        backend=arguments.backend,
+        batch_size=arguments.batch_size,
+        test_set=arguments.test_set or name,
+        run_opts=_run_options(arguments),
+    )
+
+
+def _evaluate_packet_loss(arguments):
     from speechbrain_ext.corpora.prepare import prepare_test_set
     from speechbrain_ext.corruption.loss_models import (
         GilbertElliottLoss,
@@ -385,6 +497,8 @@ def _evaluate(arguments):
         evaluate_packet_loss,
     )
 
+    if arguments.noise:
+        raise UserError("--noise: expected models of enhancement with it")
     manifest, name, traces = prepare_test_set(
         arguments.data, arguments.out, arguments.language
     )

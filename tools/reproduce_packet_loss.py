@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from steps import ROOT, Runner, Step, shorten, training_step
+from steps import ROOT, Runner, Step, add_sizes, shorten, training_step
 
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -379,21 +379,10 @@ def main():
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--quick",
-        action="store_const",
-        const="quick",
-        dest="size",
-        help="a sixth of the full size's time, which is an hour and a half on "
-        "two cores",
-    )
-    size.add_argument(
-        "--debug",
-        action="store_const",
-        const="debug",
-        dest="size",
-        help="a minute or two: only to see that all works",
+    add_sizes(
+        parser,
+        "a sixth of the full size's time, which is an hour and a half on two "
+        "cores",
     )
     parser.add_argument("--out", type=Path, help="default: results/...")
     parser.add_argument(
@@ -428,9 +417,7 @@ def main():
         test_sets = run.prepare()
         runner = Runner(arguments.workers)
         trainings, evaluations = run.trainings(), run.evaluations(test_sets)
-        left = [s for s in trainings + evaluations if not s.is_finished()]
-        minutes = sum(step.estimate for step in left) / 60 / runner.workers
-        print(f"about {minutes:.0f} minutes to go", flush=True)
+        runner.announce(trainings + evaluations)
         runner.run("Training", trainings)
         run.assemble()
         runner.run("Evaluation", evaluations)

@@ -21,8 +21,6 @@ from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
-RECIPE = ROOT / "recipes" / "LibriSpeech" / "ASR" / "packet_loss"
-
 # Seconds from one report of what the programs do to the next.
 _HEARTBEAT = 60
 
@@ -52,6 +50,43 @@ def make_parser(description, epilog, out):
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """A recipe's folder, and what makes its train.py train and no more."""
+
+    folder: Path
+    unevaluated: tuple
+
+
+PACKET_LOSS = Recipe(
+    ROOT / "recipes" / "LibriSpeech" / "ASR" / "packet_loss",
+    (("test_rates", []),),
+)
+PERCEPTUAL_LOSS = Recipe(
+    ROOT / "recipes" / "Voicebank" / "MTL" / "perceptual_loss",
+    (("evaluate", "null"),),
+)
+
+
+def add_sizes(parser, quick):
+    """Add the options that say how much is done: ``size`` is a name or None.
+
+    ``quick`` is how long that size takes, in words.
+    """
+    sizes = parser.add_mutually_exclusive_group()
+    for name, help in (
+        ("quick", quick),
+        ("debug", "a minute or two: only to see that all works"),
+    ):
+        sizes.add_argument(
+            f"--{name}",
+            action="store_const",
+            const=name,
+            dest="size",
+            help=help,
+        )
+
+
+@dataclass(frozen=True)
 class Step:
     """A program to run once: its folder is whole, or it is run again."""
 
@@ -62,6 +97,8 @@ class Step:
     cwd: Path = ROOT
     #: Files and models' folders that its outcome depends on.
     inputs: tuple = ()
+    #: Whether what it has begun is of use with other inputs.
+    caches: bool = True
 
     @property
     def marker(self):
@@ -94,7 +131,8 @@ class Step:
     def begin(self):
         """Go on with what the same command has begun, or start anew."""
         begun = self.folder / "begun.json"
-        wanted = json.dumps(list(self.command))
+        state = list(self.command) if self.caches else self._state()
+        wanted = json.dumps(state)
         if not begun.is_file() or begun.read_text() != wanted:
             shutil.rmtree(self.folder, ignore_errors=True)
             with atomic_write(begun) as temporary:
@@ -122,26 +160,37 @@ def shorten(manifest, n, shortened=None):
 
 
 def training_step(
-    name, hparams, folder, manifests, overrides, estimate, reduced=True
+    name,
+    hparams,
+    folder,
+    manifests,
+    overrides,
+    estimate,
+    reduced=True,
+    recipe=PACKET_LOSS,
+    inputs=(),
 ):
-    """Return the step that trains one system of the recipe, and no more.
+    """Return the step that trains one system of a recipe, and no more.
 
     ``manifests`` are the CSV files by split, ``overrides`` values by key of the
     YAML file ``hparams``; ``reduced`` allows bfloat16 where the processor has
-    it. The model is exported and not evaluated.
+    it; ``inputs`` are the folders of models that it starts from. The model is
+    exported and not evaluated.
     """
     settings = {
         "output_folder": folder,
         "skip_prep": True,
         **{f"{split}_csv": file for split, file in manifests.items()},
-        "test_rates": [],
+        **dict(recipe.unevaluated),
         **overrides,
     }
     if reduced and _has_bfloat16():
         settings["precision"] = "bf16"
     options = [f"--{key}={value}" for key, value in settings.items()]
     command = (sys.executable, "train.py", f"hparams/{hparams}", *options)
-    return Step(name, command, folder, estimate, RECIPE)
+    return Step(
+        name, command, folder, estimate, recipe.folder, tuple(inputs), False
+    )
 
 
 def _has_bfloat16():
@@ -162,6 +211,12 @@ class Runner:
         self.workers = workers
         self.running = {}
         self.lock = threading.Lock()
+
+    def announce(self, steps):
+        """Print how long all that is not finished will take."""
+        left = [step for step in steps if not step.is_finished()]
+        minutes = sum(step.estimate for step in left) / 60 / self.workers
+        print(f"about {minutes:.0f} minutes to go", flush=True)
 
     def run(self, title, steps):
         """Run those steps that are not finished."""

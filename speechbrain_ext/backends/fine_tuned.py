@@ -43,6 +43,11 @@ class FineTunedWhisper(FrozenWhisper):
         self.requires_grad_(True)
         self.whisper.model.encoder.embed_positions.requires_grad_(False)
 
+    @property
+    def encoder(self):
+        """torch.nn.Module : The part that hears, for what thaws it slowly."""
+        return self.whisper.model.encoder
+
     def train(self, mode=True):
         """Follow what is asked, unlike a frozen one.
 
@@ -91,6 +96,9 @@ class FineTunedCTranslate2Whisper(CTranslate2Whisper):
     >>> whisper = FineTunedCTranslate2Whisper("openai/whisper-tiny.en")
     >>> whisper.load_state_dict(trained.state_dict())  # doctest: +SKIP
     """
+
+    #: What loads weights asks: these are not named as its own are.
+    converts_weights = True
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -67,6 +67,9 @@ class FrozenWhisper(Frozen, torch.nn.Module):
     torch.Size([1, 50, 384])
     """
 
+    #: Names of what :meth:`representations` returns.
+    layers = ("encoder",)
+
     def __init__(
         self,
         source,
@@ -153,6 +156,26 @@ knows English only; expected en, or a multilingual model
         for layer in encoder.layers:
             x = layer(x, None)
         return encoder.layer_norm(x)
+
+    def representations(self, feats, lengths, names):
+        """Return named outputs: there is one, ``"encoder"``.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, frames, mels].
+        lengths : torch.Tensor
+            [batch], relative; not used: Whisper reads silence as well.
+        names : list of str
+            Of ``layers``.
+
+        Returns
+        -------
+        list of torch.Tensor
+            [batch, frames / 2, channels].
+        """
+        encoded = self.encode(feats)
+        return [encoded for _ in names]
 
     def logits(self, states, tokens, wanted=None):
         """Run the decoder over known tokens.
@@ -250,7 +273,7 @@ knows English only; expected en, or a multilingual model
         )
 
     @torch.no_grad()
-    def transcribe(self, feats, seconds, beam_size=None):
+    def transcribe(self, feats, seconds, beam_size=None, lengths=None):
         """Decode features into text, at most 30 s at once.
 
         Arguments
@@ -261,6 +284,9 @@ knows English only; expected en, or a multilingual model
             [batch]: the utterances' durations, which limit their tokens.
         beam_size : int, optional
             In place of this object's own.
+        lengths : torch.Tensor, optional
+            [batch], relative to ``feats``; not used: Whisper reads silence as
+            well.
 
         Returns
         -------

@@ -221,6 +221,9 @@ def run(main):
     -------
     >>> run(main)  # doctest: +SKIP
     """
+    # oneDNN keeps code and buffers for each of 1024 shapes, and in training each
+    # batch has another one: gigabytes.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     with exit_on_user_error():
         try:
             main(*parse_arguments())

@@ -13,11 +13,9 @@ from torch.nn.functional import pad
 from torch.nn.parallel import DistributedDataParallel
 
 from speechbrain_ext.audio import SAMPLE_RATE
-from speechbrain_ext.corruption.loss_models import check_rate
 from speechbrain_ext.corruption.lost_packets import lost_samples
 from speechbrain_ext.criteria.restoration import Restoration
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.features.whisper_log_mel import HOP_LENGTH
 
 
 class RestorationBrain(sb.Brain):
@@ -35,17 +33,27 @@ class RestorationBrain(sb.Brain):
         Each takes a :class:`Restoration` and returns one loss an utterance.
     weights : dict[str, float]
         A weight a criterion. With 0 it is not computed.
-    back_end : torch.nn.Module
-        The recogniser; gives the word error rate in validation. Frozen, or
-        trained as well as the front-end where its parameters want gradients.
+    back_end : torch.nn.Module, optional
+        The recogniser; gives the error rate in validation. Frozen, or trained
+        as well as the front-end where its parameters want gradients.
+    metric : callable, optional
+        Makes what validation is judged by, and the best checkpoint: a
+        :class:`speechbrain_ext.metrics.wer.WordErrorRate` of what the back-end
+        writes, or a :class:`speechbrain_ext.metrics.validation.MeanScore` of
+        the repaired waveforms.
     waveform_damage, feature_damage : callable, optional
         From :mod:`speechbrain_ext.corruption`; damage before and after the
-        features are computed.
-    metric : callable
-        Makes a :class:`speechbrain_ext.metrics.wer.WordErrorRate`, or what has
-        its ``append`` and ``summarize``.
-    valid_rate : float
-        Share of the units that validation loses, in each utterance.
+        features are computed. A batch that has ``noisy`` recordings is damaged
+        already; what is given here comes on top.
+    augmentation : callable, optional
+        Damage before the features are computed in training alone.
+    valid_rate : float, optional
+        Level of the damage in validation (the share of the packets that are
+        lost, an SNR), the same for each utterance; drawn for each, once and
+        for all, where none is given.
+    last_epochs : dict[str, int]
+        The last epoch in which a criterion counts; those that are not named
+        always do.
     scheduler_class : callable, optional
         ``optimizer -> torch learning rate scheduler``, stepped every epoch.
     train_loggers : sequence of speechbrain.utils.train_logger.TrainLogger
@@ -62,13 +70,13 @@ class RestorationBrain(sb.Brain):
 
     Example
     -------
-    >>> from speechbrain_ext.criteria.features import FeatureL1
+    >>> from speechbrain_ext.criteria.features import FeatureDistance
     >>> from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
     >>> from speechbrain_ext.frontends.light_adapter import LightAdapter
     >>> brain = RestorationBrain(
     ...     front_end=LightAdapter(),
     ...     features=WhisperLogMel(context="batch"),
-    ...     criteria={"l1": FeatureL1()},
+    ...     criteria={"l1": FeatureDistance()},
     ...     weights={"l1": 1.0},
     ...     back_end=torch.nn.Identity(),
     ...     metric=None,
@@ -84,11 +92,13 @@ class RestorationBrain(sb.Brain):
         features,
         criteria,
         weights,
-        back_end,
-        metric,
+        back_end=None,
+        metric=None,
         waveform_damage=None,
         feature_damage=None,
-        valid_rate=0.3,
+        augmentation=None,
+        valid_rate=None,
+        last_epochs={},
         scheduler_class=None,
         train_loggers=(),
         **kwargs,
@@ -105,21 +115,22 @@ class RestorationBrain(sb.Brain):
                 f"({type(front_end).__name__}) repairs waveforms; expected "
                 "null, and waveform_damage"
             )
-        _check_mel_bins(features, back_end)
-        super().__init__(
-            modules={
-                "front_end": front_end,
-                "features": features,
-                "back_end": back_end,
-                # Networks inside a criterion follow the device only from here.
-                "criteria": torch.nn.ModuleDict(used),
-            },
-            **kwargs,
-        )
+        modules = {
+            "front_end": front_end,
+            "features": features,
+            # Networks inside a criterion follow the device only from here.
+            "criteria": torch.nn.ModuleDict(used),
+        }
+        if back_end is not None:
+            _check_mel_bins(features, back_end)
+            modules["back_end"] = back_end
+        super().__init__(modules=modules, **kwargs)
         self.waveform_damage = waveform_damage
         self.feature_damage = feature_damage
+        self.augmentation = augmentation
         self.metric = metric
-        self.valid_rate = check_rate(valid_rate)
+        self.valid_rate = valid_rate
+        self.last_epochs = last_epochs
         self.scheduler_class = scheduler_class
         self.train_loggers = train_loggers
         self.epoch = 0
@@ -147,21 +158,32 @@ class RestorationBrain(sb.Brain):
         with torch.no_grad():
             clean = features(wavs, lengths)
             frames = clean.shape[1]
-            frame_lengths = lengths * wavs.shape[1] / (HOP_LENGTH * frames)
-            damaged_wavs, damaged = wavs, clean
+            frame_lengths = features.relative_frames(
+                lengths, wavs.shape[1], frames
+            )
+            damaged_wavs = wavs
             lost = clean.new_zeros(clean.shape[:2])
             samples = torch.zeros_like(wavs, dtype=torch.bool)
+            if hasattr(batch, "noisy"):
+                damaged_wavs = batch.noisy.data
+            if train and self.augmentation is not None:
+                damaged_wavs, _ = self.augmentation(
+                    damaged_wavs, lengths, batch.id, epoch
+                )
             if self.waveform_damage is not None:
                 damaged_wavs, packets = self.waveform_damage(
-                    wavs, lengths, batch.id, epoch, rate
+                    damaged_wavs, lengths, batch.id, epoch, rate
                 )
+                if packets is not None:
+                    samples = lost_samples(
+                        packets,
+                        self.waveform_damage.packet_samples,
+                        wavs.shape[1],
+                    )
+                    lost = features.lost_share(samples, frames)
+            damaged = clean
+            if damaged_wavs is not wavs:
                 damaged = features(damaged_wavs, lengths)
-                samples = lost_samples(
-                    packets,
-                    self.waveform_damage.packet_samples,
-                    wavs.shape[1],
-                )
-                lost = features.lost_share(samples, frames)
             if self.feature_damage is not None:
                 damaged, units = self.feature_damage(
                     damaged, frame_lengths, batch.id, epoch, rate
@@ -173,12 +195,13 @@ class RestorationBrain(sb.Brain):
         if not train and isinstance(front_end, DistributedDataParallel):
             # Its forward would wait for processes whose turn it is not.
             front_end = front_end.module
-        repaired_wavs = None
+        repaired_wavs = resynthesise = None
         if self.takes_waveforms:
             repaired_wavs = front_end(damaged_wavs, lengths, samples)
             repaired = features(repaired_wavs, lengths)
         else:
             repaired = front_end(damaged, frame_lengths, lost)
+            resynthesise = getattr(features, "resynthesise", None)
         return Restoration(
             ids=batch.id,
             texts=batch.wrd,
@@ -191,6 +214,7 @@ class RestorationBrain(sb.Brain):
             frame_lengths=frame_lengths,
             lost=lost,
             repaired_wavs=repaired_wavs,
+            resynthesise=resynthesise,
         )
 
     def compute_objectives(self, predictions, batch, stage):
@@ -212,20 +236,35 @@ class RestorationBrain(sb.Brain):
         """
         total = 0.0
         for name, criterion in self.modules.criteria.items():
+            if self.epoch > self.last_epochs.get(name, self.epoch):
+                continue
             losses = criterion(predictions)
             self.losses[name].update(
                 zip(predictions.ids, losses.detach().tolist())
             )
             total = total + self.weights[name] * losses.mean()
-        if stage != sb.Stage.TRAIN:
-            seconds = predictions.lengths * predictions.wavs.shape[1]
-            texts = self.modules.back_end.transcribe(
-                predictions.repaired, seconds / SAMPLE_RATE, beam_size=1
-            )
-            self.texts.update(
-                zip(predictions.ids, zip(texts, predictions.texts))
-            )
+        if stage != sb.Stage.TRAIN and self.metric is not None:
+            self.judged.update(zip(predictions.ids, self._judge(predictions)))
         return total
+
+    @torch.no_grad()
+    def _judge(self, restoration):
+        """What the metric's ``append`` takes of each utterance."""
+        metric = self.metric()
+        if metric.of_waveforms:
+            return metric.measure(
+                restoration.wavs,
+                restoration.repaired_waveforms(),
+                restoration.lengths,
+            )
+        seconds = restoration.lengths * restoration.wavs.shape[1] / SAMPLE_RATE
+        texts = self.modules.back_end.transcribe(
+            restoration.repaired,
+            seconds,
+            beam_size=1,
+            lengths=restoration.frame_lengths,
+        )
+        return zip(texts, restoration.texts)
 
     def evaluate_batch(self, batch, stage):
         """Evaluate a batch on one of the processes.
@@ -252,7 +291,7 @@ class RestorationBrain(sb.Brain):
         return super().evaluate_batch(batch, stage)
 
     def on_stage_start(self, stage, epoch=None):
-        """Begin to collect the utterances' losses and texts.
+        """Begin to collect the utterances' losses, and texts or scores.
 
         Arguments
         ---------
@@ -267,9 +306,11 @@ class RestorationBrain(sb.Brain):
             self.resumed_losses = {}
         elif is_distributed_initialized():
             # The running averages of the process that saves them, for all.
-            for buffer in self.modules.front_end.buffers():
-                torch.distributed.broadcast(buffer, src=0)
-        self.texts = {}
+            for name in ("front_end", "back_end"):
+                if name in self.modules:
+                    for buffer in self.modules[name].buffers():
+                        torch.distributed.broadcast(buffer, src=0)
+        self.judged = {}
         self.epoch = epoch or 0
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
@@ -288,6 +329,10 @@ class RestorationBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_stats = stats
             return
+        if stage == sb.Stage.TEST:
+            for logger in self.train_loggers:
+                logger.log_stats({"test": "best"}, test_stats=stats)
+            return
         lr = self.optimizer.param_groups[0]["lr"]
         if self.scheduler is not None:
             self.scheduler.step()
@@ -298,21 +343,29 @@ class RestorationBrain(sb.Brain):
                 valid_stats=stats,
             )
         if self.checkpointer is not None:
+            name, best = self._best()
             self.checkpointer.save_and_keep_only(
-                meta={"WER": stats["WER"], "epoch": epoch},
-                min_keys=["WER"],
+                meta={name: stats[name], "epoch": epoch},
                 importance_keys=[],
+                **{f"{key}s": [value] for key, value in best.items()},
             )
+
+    def _best(self):
+        """Name of what says which checkpoint is the best; how to ask for it."""
+        if self.metric is None:
+            return "loss", {"min_key": "loss"}
+        metric = self.metric()
+        key = "max_key" if metric.higher_is_better else "min_key"
+        return metric.name, {key: metric.name}
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Load the best checkpoint.
 
         Arguments
         ---------
-        max_key : str, optional
-            As SpeechBrain's method takes it.
-        min_key : str, optional
-            As SpeechBrain's method takes it.
+        max_key, min_key : str, optional
+            As SpeechBrain's method takes them; what validation was judged by
+            where neither is given.
 
         Raises
         ------
@@ -321,10 +374,11 @@ class RestorationBrain(sb.Brain):
             front-end's results would pass for a trained one's.
         """
         saved = None
+        keys = {"max_key": max_key, "min_key": min_key}
+        if max_key is None and min_key is None:
+            keys = self._best()[1]
         if self.checkpointer is not None:
-            saved = self.checkpointer.recover_if_possible(
-                max_key=max_key, min_key=min_key
-            )
+            saved = self.checkpointer.recover_if_possible(**keys)
         if saved is None and self.test_only and not self.debug:
             raise UserError(
                 f"{getattr(self.checkpointer, 'checkpoints_dir', 'save_folder')}"
@@ -361,17 +415,19 @@ class RestorationBrain(sb.Brain):
             losses = merged[name]
             # In the utterances' order: a sum's last digits depend on it.
             values = [losses[key] for key in sorted(losses)]
-            stats[name] = sum(values) / max(1, len(values))
+            if values:
+                stats[name] = sum(values) / len(values)
         stats["loss"] = sum(
-            weight * stats[name] for name, weight in self.weights.items()
+            self.weights[name] * value for name, value in stats.items()
         )
-        texts = {k: v for part in _gather(self.texts) for k, v in part.items()}
-        if texts:
+        judged = {
+            k: v for part in _gather(self.judged) for k, v in part.items()
+        }
+        if judged:
             score = self.metric()
-            for key in sorted(texts):
-                hypothesis, reference = texts[key]
-                score.append([key], [hypothesis], [reference])
-            stats["WER"] = 100 * score.summarize()
+            for key in sorted(judged):
+                score.append([key], *([part] for part in judged[key]))
+            stats[score.name] = score.scale * score.summarize()
         return stats
 
     def init_optimizers(self):
@@ -457,7 +513,7 @@ class RestorationBrain(sb.Brain):
                 device_ids=[self.device] if cuda else None,
                 find_unused_parameters=self.find_unused_parameters,
             )
-        if is_distributed_initialized():
+        if is_distributed_initialized() and "back_end" in self.modules:
             for parameter in self.modules.back_end.parameters():
                 if parameter.requires_grad:
                     parameter.register_post_accumulate_grad_hook(_average)

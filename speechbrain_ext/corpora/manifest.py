@@ -10,6 +10,9 @@ from speechbrain_ext.files import atomic_write, describe
 #: What each line holds: a unique name, seconds, the audio file, who speaks and
 #: what is said.
 COLUMNS = ("ID", "duration", "wav", "spk_id", "wrd")
+#: What a line may hold besides: the damaged recording of ``wav``, its SNR in
+#: dB, the noise in it, and the phones that are said, separated by spaces.
+OPTIONAL_COLUMNS = ("noisy_wav", "snr", "noise", "phn")
 
 
 def read_manifest(path):
@@ -22,23 +25,23 @@ def read_manifest(path):
     ---------
     path : str or Path
         A CSV file with the columns ``ID,duration,wav,spk_id,wrd``, in any
-        order; more columns are kept. ``$data_root`` or any other variable in
-        ``wav`` is not replaced: paths are absolute, or relative to the working
-        folder.
+        order, and perhaps ``noisy_wav,snr,noise,phn``; more columns are kept.
+        ``$data_root`` or any other variable in ``wav`` is not replaced: paths
+        are absolute, or relative to the working folder.
 
     Returns
     -------
     list of dict
         One for each utterance, in the file's order; ``duration`` is a float in
-        seconds, everything else a string.
+        seconds, ``snr`` a float in dB or None, everything else a string.
 
     Raises
     ------
     UserError
         When the file is missing, is not text or holds no utterance; when a
         column is missing (named); and, by the utterance's ID, for a duplicate
-        ID, a duration that is not a positive number, an audio file that does
-        not exist or an empty transcript.
+        ID, a duration that is not a positive number, an SNR that is no number,
+        an audio file that does not exist or an empty transcript.
 
     Example
     -------
@@ -52,13 +55,47 @@ def read_manifest(path):
     >>> read_manifest(folder / "train.csv")[0]["duration"]
     1.5
     """
+    rows = read_rows(path, COLUMNS)
+    for row in rows:
+        _check_utterance(f"{path}: {row['ID'].strip()}", row)
+    return rows
+
+
+def read_rows(path, columns):
+    """Read a manifest of any audio files and check what all of them share.
+
+    Arguments
+    ---------
+    path : str or Path
+        A CSV file.
+    columns : sequence of str
+        What it must have; ``ID``, ``duration`` and ``wav`` among them.
+
+    Returns
+    -------
+    list of dict
+        One for each line, in the file's order; ``duration`` is a float in
+        seconds, everything else a string.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_manifest`'s, without the text's.
+
+    Example
+    -------
+    >>> read_rows("noise.csv", ("ID", "duration", "wav", "kind"))
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: noise.csv: no such file; ...
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected a CSV manifest")
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True, skipinitialspace=True)
-            _check_columns(path, reader.fieldnames)
+            _check_columns(path, reader.fieldnames, columns)
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = describe(error) if isinstance(error, OSError) else error
@@ -82,7 +119,9 @@ def write_manifest(path, rows):
         The CSV file to write.
     rows : iterable of dict
         One for each utterance, in the order to be written, with the keys
-        ``ID``, ``duration`` (seconds), ``wav``, ``spk_id`` and ``wrd``.
+        ``ID``, ``duration`` (seconds), ``wav``, ``spk_id`` and ``wrd``. The
+        columns ``noisy_wav``, ``snr`` (dB), ``noise`` and ``phn`` are written
+        when any of them has them.
 
     Raises
     ------
@@ -100,11 +139,44 @@ def write_manifest(path, rows):
     ID,duration,wav,spk_id,wrd
     a,2.0,a.wav,s,Hi.
     """
+    rows = list(rows)
+    optional = [
+        name for name in OPTIONAL_COLUMNS if any(name in row for row in rows)
+    ]
+    write_rows(path, rows, (*COLUMNS, *optional))
+
+
+def write_rows(path, rows, columns):
+    """Write a manifest of any audio files, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+        The CSV file to write.
+    rows : iterable of dict
+        One for each line, in the order to be written.
+    columns : sequence of str
+        What to write of each, ``duration`` (seconds) among them.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "noise.csv"
+    >>> write_rows(file, [{"ID": "a", "duration": 2}], ("ID", "duration"))
+    >>> print(file.read_text(), end="")
+    ID,duration
+    a,2.0
+    """
     with (
         atomic_write(path) as temporary,
         open(temporary, "w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         for row in rows:
             # repr keeps every digit: samples = duration * rate stays exact.
@@ -112,12 +184,12 @@ def write_manifest(path, rows):
             writer.writerow({**row, "duration": duration})
 
 
-def _check_columns(path, names):
-    missing = [name for name in COLUMNS if name not in (names or ())]
+def _check_columns(path, names, expected):
+    missing = [name for name in expected if name not in (names or ())]
     if missing:
         raise UserError(
             f"{path}: no column {', '.join(missing)}; "
-            f"expected the columns {','.join(COLUMNS)}"
+            f"expected the columns {','.join(expected)}"
         )
 
 
@@ -135,8 +207,29 @@ def _check_row(path, number, row, seen):
     row["duration"] = _duration(where, row["duration"])
     if not Path(row["wav"]).is_file():
         raise UserError(f"{where}: no audio file {row['wav'] or '(empty)'}")
+
+
+def _check_utterance(where, row):
+    """Check what only utterances have; an SNR becomes a float or None."""
     if not row["wrd"].strip():
         raise UserError(f"{where}: empty transcript (wrd); expected text")
+    noisy = row.get("noisy_wav")
+    if noisy is not None and not Path(noisy).is_file():
+        raise UserError(f"{where}: no noisy audio file {noisy or '(empty)'}")
+    if "snr" in row:
+        row["snr"] = _snr(where, row["snr"])
+
+
+def _snr(where, text):
+    if not text.strip():
+        return None
+    try:
+        snr = float(text)
+    except ValueError:
+        snr = math.nan
+    if not math.isfinite(snr):
+        raise UserError(f"{where}: snr is '{text}'; expected a number in dB")
+    return snr
 
 
 def _duration(where, text):

@@ -45,7 +45,7 @@ def read_text(path, expected):
         raise UserError(f"{path}: not readable; expected {expected}") from error
 
 
-def audio_durations(paths, description):
+def audio_durations(paths, description, named_by="the transcripts name it"):
     """Read how long audio files are, from their headers.
 
     Arguments
@@ -54,6 +54,8 @@ def audio_durations(paths, description):
         Files in any format that libsndfile reads.
     description : str
         What the progress bar says.
+    named_by : str
+        Where the files' names come from, for the message of an error.
 
     Returns
     -------
@@ -73,26 +75,89 @@ def audio_durations(paths, description):
     >>> audio_durations([file], "test")
     [1.0]
     """
+    infos = _in_threads(
+        lambda path: _header(path, named_by), paths, description
+    )
+    return [info.duration for info in infos]
+
+
+def check_pairs(pairs, description):
+    """Check that clean and noisy recordings fit together, by their headers.
+
+    Arguments
+    ---------
+    pairs : list of tuple of Path
+        A clean file and its noisy version each.
+    description : str
+        What the progress bar says.
+
+    Returns
+    -------
+    list of int
+        Each pair's sample rate, in Hz.
+
+    Raises
+    ------
+    UserError
+        When a file is missing, not audio or empty, or the two of a pair have
+        different rates or lengths; both numbers are named.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> clean, noisy = (Path(tempfile.mkdtemp()) / "a.wav" for _ in range(2))
+    >>> soundfile.write(clean, [0.0] * 800, 8000)
+    >>> soundfile.write(noisy, [0.0] * 900, 8000)
+    >>> check_pairs([(clean, noisy)], "test")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: ...a.wav: 900 samples, and its clean \
+recording ...a.wav has 800; expected the same length
+    """
+    return _in_threads(_pair_rate, pairs, description)
+
+
+def _in_threads(function, items, description):
     # Opening a file waits for the disk, often a remote one, not for a core.
     with ThreadPoolExecutor(16) as pool:
         bar = tqdm(
-            pool.map(_duration, paths),
-            total=len(paths),
+            pool.map(function, items),
+            total=len(items),
             desc=description,
             unit="files",
         )
         return list(bar)
 
 
-def _duration(path):
+def _header(path, named_by):
+    path = Path(path)
     try:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:
         state = "not a readable audio file" if path.exists() else "no such file"
-        raise UserError(f"{path}: {state}; the transcripts name it") from error
+        raise UserError(f"{path}: {state}; {named_by}") from error
     if info.frames == 0:
         raise UserError(f"{path}: holds no samples; expected audio")
-    return info.frames / info.samplerate
+    return info
+
+
+def _pair_rate(pair):
+    clean, noisy = pair
+    infos = [_header(path, "expected a pair of recordings") for path in pair]
+    (rate, noisy_rate), (frames, noisy_frames) = zip(
+        *((info.samplerate, info.frames) for info in infos), strict=True
+    )
+    if rate != noisy_rate:
+        raise UserError(
+            f"{noisy}: {noisy_rate} Hz, and its clean recording {clean} has "
+            f"{rate} Hz; expected the same rate"
+        )
+    if frames != noisy_frames:
+        raise UserError(
+            f"{noisy}: {noisy_frames} samples, and its clean recording {clean} "
+            f"has {frames}; expected the same length"
+        )
+    return rate
 
 
 def is_prepared(manifests, settings):

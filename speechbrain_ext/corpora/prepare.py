@@ -7,7 +7,9 @@ from speechbrain_ext.corpora.fleurs import prepare_fleurs
 from speechbrain_ext.corpora.librispeech import prepare_librispeech
 from speechbrain_ext.corpora.ljspeech import prepare_ljspeech
 from speechbrain_ext.corpora.mini import prepare_mini
+from speechbrain_ext.corpora.noisy_mini import prepare_noisy_mini
 from speechbrain_ext.corpora.plc_challenge import prepare_plc_challenge
+from speechbrain_ext.corpora.voicebank import prepare_voicebank
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import cache_folder
 
@@ -25,8 +27,9 @@ def prepare_corpus(
     Arguments
     ---------
     data_folder : str or Path
-        LibriSpeech's folder, or a folder in LJSpeech's layout. Empty: the mini
-        corpus, made in the cache folder on first use.
+        The folder of LibriSpeech or of Voicebank + DEMAND, or a folder in
+        LJSpeech's layout. Empty: the mini corpus, made in the cache folder on
+        first use.
     save_folder : str or Path
         Where to write the manifests.
     train_splits : sequence of str
@@ -66,12 +69,74 @@ def prepare_corpus(
         )
     if (folder / "metadata.csv").is_file():
         return prepare_ljspeech(folder, save_folder)
+    if (folder / "clean_trainset_28spk_wav").is_dir():
+        return prepare_voicebank(folder, save_folder)
     splits = {
         "train": list(train_splits),
         "valid": list(valid_splits),
         "test": list(test_splits),
     }
     return prepare_librispeech(folder, save_folder, splits)
+
+
+def prepare_noisy_corpus(
+    data_folder, save_folder, noise_folder="", train_minutes=36.0, repeat=False
+):
+    """Write manifests of pairs of clean and noisy speech.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Voicebank + DEMAND's folder. Empty: the noisy mini corpus, made in the
+        cache folder on first use.
+    save_folder : str or Path
+        Where to write the manifests.
+    noise_folder : str or Path
+        Recordings of noise for the noisy mini corpus. Empty: noise is
+        synthesised.
+    train_minutes : float
+        Minutes of the noisy mini corpus to train on.
+    repeat : bool
+        Whether a recording of noise that is shorter than the speech starts
+        again at its end.
+
+    Returns
+    -------
+    dict
+        The manifest's Path for ``"train"``, ``"valid"`` and ``"test"``; of the
+        noisy mini corpus also for ``"train-noise"``, ``"valid-noise"`` and
+        ``"test-noise"``.
+
+    Raises
+    ------
+    UserError
+        When the folder is missing or has another layout, or the noises cannot
+        be used.
+
+    Example
+    -------
+    >>> prepare_noisy_corpus("nowhere", "manifests")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere: no such folder; expected ...
+    """
+    if str(data_folder or ""):
+        if not Path(data_folder).is_dir():
+            raise UserError(
+                f"{data_folder}: no such folder; expected Voicebank + DEMAND's "
+                "(leave data_folder empty for the noisy mini corpus)"
+            )
+        return prepare_voicebank(data_folder, save_folder)
+    size = f"{float(train_minutes):g}-minutes"
+    noise = f"-{Path(noise_folder).resolve().name}" if noise_folder else ""
+    return prepare_noisy_mini(
+        cache_folder() / f"noisy-mini-{size}{noise}",
+        save_folder,
+        noise_folder,
+        train_minutes=train_minutes,
+        repeat=repeat,
+        clean_folder=cache_folder() / f"mini-{size}",
+    )
 
 
 def prepare_test_set(data, save_folder, language=None):
@@ -82,8 +147,8 @@ def prepare_test_set(data, save_folder, language=None):
     data : str or Path
         A CSV manifest; or a folder in the layout of LJSpeech (all of it is
         the test set), FLEURS (one language, or the folder above with the
-        languages), ALLSSTAR (talkers of Mandarin who speak English) or the
-        PLC challenge's blind set.
+        languages), ALLSSTAR (talkers of Mandarin who speak English), the PLC
+        challenge's blind set or Voicebank + DEMAND.
     save_folder : str or Path
         Where to write the manifest.
     language : str or None
@@ -124,6 +189,9 @@ def prepare_test_set(data, save_folder, language=None):
     if (data / "metadata.csv").is_file():
         manifests = prepare_ljspeech(data, save_folder, 0.0, 1.0)
         return manifests["test"], name, None
+    if (data / "clean_testset_wav").is_dir():
+        manifests = prepare_voicebank(data, save_folder, ["test"])
+        return manifests["test"], name, None
     if next(data.rglob("*_is_lost.txt"), None) is not None:
         manifests, traces = prepare_plc_challenge(data, save_folder)
         return manifests["test"], name, traces
@@ -135,8 +203,8 @@ def prepare_test_set(data, save_folder, language=None):
         return manifests["test"], f"fleurs-{fleurs.resolve().name}", None
     raise UserError(
         f"{data}: not a test set; expected the layout of LJSpeech "
-        "(metadata.csv), FLEURS (test.tsv), ALLSSTAR (ALL_*.wav) or the PLC "
-        "challenge (*_is_lost.txt)"
+        "(metadata.csv), FLEURS (test.tsv), ALLSSTAR (ALL_*.wav), the PLC "
+        "challenge (*_is_lost.txt) or Voicebank (clean_testset_wav)"
     )
 
 

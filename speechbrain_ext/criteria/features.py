@@ -30,10 +30,15 @@ def mean_until_end(values, lengths):
     return (values * inside).sum(dim=1) / ends
 
 
-class FeatureL1(torch.nn.Module):
-    """Mean absolute difference of the features (eq. 1 of paper 0, L_1).
+class FeatureDistance(torch.nn.Module):
+    """Mean difference of the features (eq. 1 of paper 0, L_1).
 
     Frames past an utterance's end do not count.
+
+    Arguments
+    ---------
+    power : int
+        1 for absolute, 2 for squared differences (L1, L2).
 
     Example
     -------
@@ -43,9 +48,13 @@ class FeatureL1(torch.nn.Module):
     ...     repaired=torch.ones(2, 4, 3),
     ...     frame_lengths=torch.tensor([1.0, 0.5]),
     ... )
-    >>> FeatureL1()(batch)
+    >>> FeatureDistance()(batch)
     tensor([1., 1.])
     """
+
+    def __init__(self, power=1):
+        super().__init__()
+        self.power = power
 
     def forward(self, restoration):
         """Compare what was repaired with what was clean.
@@ -61,4 +70,5 @@ class FeatureL1(torch.nn.Module):
             [batch], one loss an utterance.
         """
         difference = (restoration.clean - restoration.repaired).abs()
+        difference = difference**self.power
         return mean_until_end(difference.mean(dim=2), restoration.frame_lengths)

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from speechbrain_ext.backends.whisper import IGNORED
-from speechbrain_ext.criteria.representation import encode_repaired
+from speechbrain_ext.criteria.representation import represent_repaired
 
 
 class WhisperCrossEntropy(torch.nn.Module):
@@ -23,7 +23,9 @@ class WhisperCrossEntropy(torch.nn.Module):
     >>> from speechbrain_ext.backends.whisper import FrozenWhisper
     >>> criterion = WhisperCrossEntropy(FrozenWhisper("openai/whisper-tiny.en"))
     >>> batch = SimpleNamespace(
-    ...     repaired=torch.zeros(1, 100, 80, requires_grad=True), texts=["Yes."]
+    ...     repaired=torch.zeros(1, 100, 80, requires_grad=True),
+    ...     frame_lengths=torch.ones(1),
+    ...     texts=["Yes."],
     ... )
     >>> loss = criterion(batch)
     >>> loss.shape
@@ -50,7 +52,7 @@ class WhisperCrossEntropy(torch.nn.Module):
         inputs, targets = self.back_end.encode_text(restoration.texts)
         device = restoration.repaired.device
         inputs, targets = inputs.to(device), targets.to(device)
-        states = encode_repaired(restoration, self.back_end)
+        states = represent_repaired(restoration, self.back_end, ["encoder"])[0]
         wanted = targets != IGNORED
         logits = self.back_end.logits(states, inputs, wanted)
         losses = targets.new_zeros(targets.shape, dtype=torch.float32)

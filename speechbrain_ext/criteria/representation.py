@@ -1,67 +1,103 @@
-"""Distances in what a frozen network makes of clean and repaired features."""
+"""Distances in what a network makes of clean and of repaired features."""
 
 import torch
 
 from speechbrain_ext.criteria.features import mean_until_end
 
 
-def encode_repaired(restoration, back_end):
-    """Encode the repaired features once for all criteria that ask.
+def represent_repaired(restoration, model, names):
+    """Run a model over the repaired features, once for all criteria that ask.
 
     Arguments
     ---------
     restoration : Restoration
         The batch; it keeps what was computed.
-    back_end : torch.nn.Module
-        What has ``encode``.
+    model : torch.nn.Module
+        What has ``representations``.
+    names : list of str
+        Of the model's ``layers``.
 
     Returns
     -------
-    torch.Tensor
-        What ``back_end.encode`` returns, with a graph.
+    list of torch.Tensor
+        What ``model.representations`` returns, with a graph.
 
     Example
     -------
     >>> from types import SimpleNamespace
-    >>> back_end = SimpleNamespace(encode=torch.neg)
-    >>> encode_repaired(SimpleNamespace(repaired=torch.ones(1)), back_end)
-    tensor([-1.])
+    >>> model = SimpleNamespace(representations=lambda x, lengths, names: [-x])
+    >>> batch = SimpleNamespace(repaired=torch.ones(1), frame_lengths=None)
+    >>> represent_repaired(batch, model, ["all"])
+    [tensor([-1.])]
     """
-    encoded = vars(restoration).setdefault("encoded", {})
-    if id(back_end) not in encoded:
-        encoded[id(back_end)] = back_end.encode(restoration.repaired)
-    return encoded[id(back_end)]
+    kept = vars(restoration).setdefault("represented", {})
+    missing = [name for name in names if (id(model), name) not in kept]
+    if missing:
+        found = model.representations(
+            restoration.repaired, restoration.frame_lengths, missing
+        )
+        kept.update(((id(model), name), x) for name, x in zip(missing, found))
+    return [kept[id(model), name] for name in names]
 
 
-class EncoderL1(torch.nn.Module):
-    """Mean absolute difference of the encoder's outputs.
+class RepresentationDistance(torch.nn.Module):
+    """How far apart a network finds clean and repaired speech.
 
-    The recogniser says at every position what the repair got wrong, where the
-    cross entropy says it once a token; Yang and Chang (ASRU 2023, paper 0's
-    [24]) guide concealment so. Positions past an utterance's end do not count.
+    Perceptual (mimic) loss (paper 1, Fig. 1) and the distance of a recogniser's
+    encoder outputs are settings of it. The clean side has no graph. Positions
+    past an utterance's end do not count.
 
     Arguments
     ---------
-    back_end : FrozenWhisper
-        What has ``encode``: features to [batch, positions, channels].
+    model : torch.nn.Module
+        What has ``layers`` and ``representations``.
+    layers : list of str
+        Whose outputs are compared; their distances are summed.
+    layer_weights : list of float, optional
+        A weight a layer; 1 where none are given.
+    power : int
+        1 for absolute, 2 for squared differences (L1, L2).
+    weigh_first : bool
+        Compare the weighted sum of the layers' outputs, which have one shape,
+        instead.
+
+    Raises
+    ------
+    ValueError
+        For a layer that the model does not have.
 
     Example
     -------
     >>> from types import SimpleNamespace
-    >>> back_end = torch.nn.Identity()
-    >>> back_end.encode = lambda feats: 2 * feats
+    >>> model = torch.nn.Identity()
+    >>> model.layers = ("double", "triple")
+    >>> model.representations = lambda x, lengths, names: [2 * x, 3 * x]
     >>> batch = SimpleNamespace(
     ...     clean=torch.zeros(2, 4, 3),
     ...     repaired=torch.ones(2, 4, 3),
     ...     frame_lengths=torch.tensor([1.0, 0.5]),
     ... )
-    >>> EncoderL1(back_end)(batch)
-    tensor([2., 2.])
+    >>> RepresentationDistance(model, ["double", "triple"])(batch)
+    tensor([5., 5.])
+    >>> RepresentationDistance(model, ["double", "triple"], power=2)(batch)
+    tensor([13., 13.])
     """
 
-    def __init__(self, back_end):
+    def __init__(
+        self, model, layers, layer_weights=None, power=1, weigh_first=False
+    ):
         super().__init__()
-        self.back_end = back_end
+        unknown = [name for name in layers if name not in model.layers]
+        if unknown:
+            raise ValueError(
+                f"layers: no {unknown[0]!r} in a {type(model).__name__}; "
+                f"expected some of {', '.join(model.layers)}"
+            )
+        self.model = model
+        self.layers = list(layers)
+        self.layer_weights = layer_weights or [1.0] * len(layers)
+        self.power = power
+        self.weigh_first = weigh_first
 
     def forward(self, restoration):
         """Compare what was repaired with what was clean.
@@ -76,8 +112,24 @@ class EncoderL1(torch.nn.Module):
         torch.Tensor
             [batch], one loss an utterance.
         """
+        lengths = restoration.frame_lengths
         with torch.no_grad():
-            clean = self.back_end.encode(restoration.clean)
-        repaired = encode_repaired(restoration, self.back_end)
-        difference = (clean.float() - repaired.float()).abs().mean(dim=2)
-        return mean_until_end(difference, restoration.frame_lengths)
+            clean = self.model.representations(
+                restoration.clean, lengths, self.layers
+            )
+        repaired = represent_repaired(restoration, self.model, self.layers)
+        weights = self.layer_weights
+        if self.weigh_first:
+            clean, repaired = (
+                [sum(w * x for w, x in zip(weights, outputs))]
+                for outputs in (clean, repaired)
+            )
+            weights = [1.0]
+        return sum(
+            weight * self._distance(one, other, lengths)
+            for weight, one, other in zip(weights, clean, repaired)
+        )
+
+    def _distance(self, clean, repaired, lengths):
+        difference = (clean.float() - repaired.float()).abs() ** self.power
+        return mean_until_end(difference.flatten(2).mean(dim=2), lengths)

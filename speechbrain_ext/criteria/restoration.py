@@ -1,5 +1,6 @@
 """What a criterion sees of a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,9 @@ class Restoration:
     repaired_wavs : torch.Tensor, optional
         [batch, time], what a front-end that takes waveforms made of
         ``damaged_wavs``; None where the front-end takes features.
+    resynthesise : callable, optional
+        ``(feats, wavs, lengths) -> wavs``, where the front-end takes features
+        that there is a way back from.
 
     Example
     -------
@@ -61,3 +65,18 @@ class Restoration:
     frame_lengths: torch.Tensor
     lost: torch.Tensor
     repaired_wavs: torch.Tensor | None = None
+    resynthesise: Callable | None = None
+
+    def repaired_waveforms(self):
+        """Return the repaired speech, made when it is first asked for.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, time].
+        """
+        if self.repaired_wavs is None:
+            self.repaired_wavs = self.resynthesise(
+                self.repaired, self.damaged_wavs, self.lengths
+            )
+        return self.repaired_wavs

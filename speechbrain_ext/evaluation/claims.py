@@ -1,21 +1,28 @@
 """What a paper claims, beside what was measured: held, not held, undecided.
 
-A claim is one or more comparisons of two systems' word error rates on the same
-damaged speech. The rule is :func:`verdict`'s, and stands in the report.
+A claim is one or more comparisons of two systems' word error rates, or of their
+scores (PESQ), on the same damaged speech. The rule is :func:`verdict`'s, and
+stands in the report.
 """
 
+import dataclasses
 import math
+from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
-
+from speechbrain_ext.evaluation.enhancement_report import COLUMNS
+from speechbrain_ext.evaluation.enhancement_scores import EnhancementScores
 from speechbrain_ext.evaluation.report import markdown_table
 from speechbrain_ext.evaluation.word_errors import WordErrors
+from speechbrain_ext.metrics.bootstrap import Estimate
 
 HELD = "held"
 NOT_HELD = "not held"
 UNDECIDED = "undecided at this size"
 NOT_MEASURED = "not measured"
+
+#: The metric of which less is better; of all others more is.
+WER = "wer"
 
 _RULE = """\
 A comparison is *system less baseline* in points of WER, with its 95 % interval
@@ -29,10 +36,16 @@ otherwise. Intervals are over utterances of one training each: another training
 seed may differ by more. No correction is made for the number of comparisons.
 """
 
+_SCORES_RULE = """\
+Of a score such as PESQ more is better: a comparison of means says that the
+difference is above a margin, 0 or less, and is held where the whole interval is
+above it.
+"""
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """One system's word error rate is below another's, or not far above it.
+    """One system is better than another, or not much worse.
 
     Arguments
     ---------
@@ -45,8 +58,13 @@ class Comparison:
     levels : tuple of float or None
         The loss rates whose errors are summed; None takes all there are.
     margin : float
-        The difference of the word error rates, a fraction, that the claim
-        stays below.
+        How much worse the system may be: the difference of the word error
+        rates, a fraction, that the claim stays below, or of the mean scores,
+        turned round.
+    metric : str
+        ``"wer"``, or a score of
+        :data:`speechbrain_ext.metrics.scoring.METRICS`, of which more is
+        better; over all levels.
 
     Example
     -------
@@ -59,6 +77,7 @@ class Comparison:
     baseline: str
     levels: tuple | None = None
     margin: float = 0.0
+    metric: str = WER
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,7 @@ def verdict(difference, margin=0.0):
 
     Example
     -------
-    >>> from speechbrain_ext.metrics.wer import Estimate
+    >>> from speechbrain_ext.metrics.bootstrap import Estimate
     >>> verdict(Estimate(-0.1, -0.2, -0.05))
     'held'
     >>> verdict(Estimate(0.01, -0.02, 0.05))
@@ -113,6 +132,35 @@ def verdict(difference, margin=0.0):
     if difference.low > margin:
         return NOT_HELD
     return UNDECIDED
+
+
+def decide(comparison, found):
+    """Decide a comparison by what was measured.
+
+    Arguments
+    ---------
+    comparison : Comparison
+        What is compared.
+    found : speechbrain_ext.metrics.bootstrap.Comparison or None
+        As :func:`measure` gives it.
+
+    Returns
+    -------
+    str
+        ``HELD``, ``NOT_HELD``, ``UNDECIDED`` or ``NOT_MEASURED``.
+
+    Example
+    -------
+    >>> decide(Comparison("english", "CE", "bare"), None)
+    'not measured'
+    """
+    if found is None:
+        return NOT_MEASURED
+    difference = found.difference
+    if comparison.metric != WER:
+        value, low, high = difference
+        difference = Estimate(-value, -high, -low)
+    return verdict(difference, comparison.margin)
 
 
 def joint_verdict(verdicts):
@@ -145,7 +193,8 @@ def pool_levels(rows, levels=None):
     Arguments
     ---------
     rows : sequence of WordErrors
-        One system's on one test set, a level each.
+        One system's, a level each: of the same utterances where each was
+        damaged at all levels, of others where each has a level of its own.
     levels : sequence of float or None
         Which levels; None takes all.
 
@@ -153,7 +202,7 @@ def pool_levels(rows, levels=None):
     -------
     WordErrors or None
         Errors and words of each utterance, summed; None where a level is
-        missing.
+        missing, or all are.
 
     Example
     -------
@@ -173,17 +222,15 @@ def pool_levels(rows, levels=None):
             return None
     if not rows:
         return None
-    first = rows[0]
-    return WordErrors(
-        first.system,
-        first.ids,
-        np.sum([row.errors for row in rows], axis=0).tolist(),
-        np.sum([row.words for row in rows], axis=0).tolist(),
-        first.backend,
-        first.test_set,
-        first.corruption,
-        first.level,
-        first.seed,
+    errors, words = Counter(), Counter()
+    for row in rows:
+        errors.update(dict(zip(row.ids, row.errors, strict=True)))
+        words.update(dict(zip(row.ids, row.words, strict=True)))
+    return dataclasses.replace(
+        rows[0],
+        ids=list(errors),
+        errors=list(errors.values()),
+        words=list(words.values()),
     )
 
 
@@ -195,11 +242,12 @@ def measure(comparison, results):
     comparison : Comparison
         What to compare.
     results : dict
-        List of :class:`WordErrors` by evaluation.
+        List of :class:`WordErrors` and :class:`EnhancementScores` by
+        evaluation.
 
     Returns
     -------
-    speechbrain_ext.metrics.wer.Comparison or None
+    speechbrain_ext.metrics.bootstrap.Comparison or None
         None where something was not measured.
 
     Example
@@ -208,16 +256,38 @@ def measure(comparison, results):
     True
     """
     rows = results.get(comparison.evaluation, [])
+    names = comparison.system, comparison.baseline
+    if comparison.metric != WER:
+        return _measure_scores(comparison.metric, rows, names)
     pooled = [
         pool_levels(
-            [row for row in rows if row.system == name], comparison.levels
+            [
+                row
+                for row in rows
+                if isinstance(row, WordErrors) and row.system == name
+            ],
+            comparison.levels,
         )
-        for name in (comparison.system, comparison.baseline)
+        for name in names
     ]
     if None in pooled:
         return None
     system, baseline = pooled
     return system.compare(baseline)
+
+
+def _measure_scores(metric, rows, names):
+    by_name = {
+        row.system: row
+        for row in rows
+        if isinstance(row, EnhancementScores) and metric in row.scores
+    }
+    if not by_name.keys() >= set(names):
+        return None
+    system, baseline = (by_name[name] for name in names)
+    if not len(system.paired(baseline, metric)):
+        return None
+    return system.compare(baseline, metric)
 
 
 def claims_report(claims, results, note=""):
@@ -228,7 +298,7 @@ def claims_report(claims, results, note=""):
     claims : sequence of Claim
         What the paper says.
     results : dict
-        List of :class:`WordErrors` by evaluation.
+        As :func:`measure` takes it.
     note : str
         A paragraph below the title: what stands in for what.
 
@@ -250,31 +320,38 @@ def claims_report(claims, results, note=""):
     summary, details = [["#", "The paper's claim", "Verdict"]], []
     for number, claim in enumerate(claims, start=1):
         found = [measure(each, results) for each in claim.comparisons]
-        verdicts = [
-            NOT_MEASURED
-            if one is None
-            else verdict(one.difference, comparison.margin)
-            for one, comparison in zip(found, claim.comparisons, strict=True)
-        ]
+        verdicts = list(map(decide, claim.comparisons, found))
         together = joint_verdict(verdicts)
         summary.append([str(number), claim.text, f"*{together}*"])
-        lines = [["Comparison", "WER %", "Difference", "Below", "Verdict"]]
-        lines += [
-            _line(*each)
-            for each in zip(claim.comparisons, found, verdicts, strict=True)
-        ]
+        lines = list(zip(claim.comparisons, found, verdicts, strict=True))
         details.append(
             f"## {number}. {claim.text}\n\n"
-            f"{claim.source}. Here: **{together}**.\n\n" + markdown_table(lines)
+            f"{claim.source}. Here: **{together}**.\n\n"
+            + "\n".join(_tables(lines))
         )
-    rule = _RULE.format(resamples=5000)
+    metrics = {each.metric for claim in claims for each in claim.comparisons}
     parts = [
         "# The paper's claims\n",
         note,
         markdown_table(summary, left=3),
-        rule,
+        _RULE.format(resamples=5000),
+        "" if metrics <= {WER} else _SCORES_RULE,
     ]
     return "\n".join([part for part in parts if part] + details)
+
+
+def _tables(lines):
+    """A claim's comparisons, a table a metric."""
+    metrics = dict.fromkeys(comparison.metric for comparison, *_ in lines)
+    # A claim without comparisons has a header all the same.
+    for metric in metrics or [WER]:
+        scored = metric != WER
+        name = COLUMNS[metric][0] if scored else "WER %"
+        limit = "Above" if scored else "Below"
+        yield markdown_table(
+            [["Comparison", name, "Difference", limit, "Verdict"]]
+            + [_line(*each) for each in lines if each[0].metric == metric]
+        )
 
 
 def _line(comparison, found, decided):
@@ -286,17 +363,24 @@ def _line(comparison, found, decided):
         f"{comparison.system} against {comparison.baseline}, "
         f"{comparison.evaluation}, {levels}"
     )
+    scale, decimals, margin = 100, 1, comparison.margin
+    if comparison.metric != WER:
+        scale, decimals, margin = 1, COLUMNS[comparison.metric][1], -margin
+
+    def signed(value):
+        return f"{scale * value:+.{decimals}f}" if value else "0"
+
     if found is None:
-        return [name, "", "", _points(comparison.margin), decided]
-    low, high = found.difference.low, found.difference.high
+        return [name, "", "", signed(margin), decided]
+    values = (
+        f"{scale * each.value:.{decimals}f}"
+        for each in (found.system, found.baseline)
+    )
+    value, low, high = map(signed, found.difference)
     return [
         name,
-        f"{100 * found.system.value:.1f} / {100 * found.baseline.value:.1f}",
-        f"{_points(found.difference.value)} [{_points(low)}, {_points(high)}]",
-        _points(comparison.margin),
+        " / ".join(values),
+        f"{value} [{low}, {high}]",
+        signed(margin),
         decided,
     ]
-
-
-def _points(fraction):
-    return f"{100 * fraction:+.1f}" if fraction else "0"

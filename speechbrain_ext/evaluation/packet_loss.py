@@ -21,12 +21,14 @@ from speechbrain_ext.evaluation.results import BARE, result_row, write_results
 from speechbrain_ext.evaluation.systems import load_systems, named_models
 from speechbrain_ext.evaluation.transcripts import Transcripts
 from speechbrain_ext.evaluation.word_errors import WordErrors, write_word_errors
+from speechbrain_ext.metrics.bootstrap import (
+    bootstrap_interval,
+    paired_bootstrap,
+)
 from speechbrain_ext.metrics.wer import (
     TextNormaliser,
     WordErrorRate,
-    bootstrap_interval,
     normalise_text,
-    paired_bootstrap,
 )
 
 logger = logging.getLogger(__name__)

@@ -47,8 +47,9 @@ def result_row(
         On what.
     corruption : str
         With which damage.
-    level : float
-        How much of it; a loss rate is a fraction.
+    level : float or None
+        How much of it; a loss rate is a fraction, an SNR in dB. None is all
+        levels together.
     metric : str
         For example ``wer``, a fraction.
     estimate : tuple of float
@@ -80,7 +81,7 @@ def result_row(
         backend,
         test_set,
         corruption,
-        float(level),
+        None if level is None else float(level),
         metric,
         value,
         low,

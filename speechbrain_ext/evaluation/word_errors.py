@@ -6,7 +6,7 @@ from pathlib import Path
 
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
-from speechbrain_ext.metrics.wer import paired_bootstrap
+from speechbrain_ext.metrics.bootstrap import paired_bootstrap
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class WordErrors:
         Returns
         -------
         Comparison
-            As :func:`~speechbrain_ext.metrics.wer.paired_bootstrap` returns it.
+            As :func:`~speechbrain_ext.metrics.bootstrap.paired_bootstrap` returns it.
 
         Raises
         ------

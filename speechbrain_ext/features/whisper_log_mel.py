@@ -5,6 +5,7 @@ from torch.nn import functional as F
 from transformers import WhisperFeatureExtractor
 
 from speechbrain_ext.audio import SAMPLE_RATE
+from speechbrain_ext.features.frames import mask_padding, window_share
 
 N_FFT = 400
 HOP_LENGTH = 160
@@ -129,6 +130,29 @@ class WhisperLogMel(torch.nn.Module):
             log_mel = torch.maximum(log_mel, floor)
         return ((log_mel[..., :frames] + 4.0) / 4.0).transpose(1, 2)
 
+    def relative_frames(self, lengths, samples, frames):
+        """Say where utterances end, in relative frames.
+
+        Arguments
+        ---------
+        lengths : torch.Tensor
+            [batch], relative to the batch's samples.
+        samples, frames : int
+            How many the batch has of each.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch], relative to the batch's frames.
+
+        Example
+        -------
+        >>> features = WhisperLogMel(context="batch")
+        >>> features.relative_frames(torch.ones(1), 16000, 200)
+        tensor([0.5000])
+        """
+        return lengths * samples / (HOP_LENGTH * frames)
+
     def lost_share(self, lost_samples, frames):
         """Say how much of every mel frame was lost.
 
@@ -153,36 +177,4 @@ class WhisperLogMel(torch.nn.Module):
         >>> [round(value, 2) for value in share[0, 3:8].tolist()]
         [0.0, 0.01, 0.5, 0.99, 1.0]
         """
-        weight = (self.window / self.window.sum())[None, None]
-        lost = lost_samples.to(weight.dtype)[:, None]
-        needed = (frames - 1) * HOP_LENGTH + N_FFT - N_FFT // 2
-        lost = F.pad(lost, (N_FFT // 2, max(0, needed - lost.shape[-1])))
-        with torch.autocast(lost.device.type, enabled=False):
-            share = F.conv1d(lost, weight, stride=HOP_LENGTH)
-        return share[:, 0, :frames].clamp(0.0, 1.0)
-
-
-def mask_padding(x, lengths):
-    """Zero what lies past each utterance's end.
-
-    Arguments
-    ---------
-    x : torch.Tensor
-        [batch, time, ...].
-    lengths : torch.Tensor
-        [batch], relative.
-
-    Returns
-    -------
-    torch.Tensor
-        The same shape.
-
-    Example
-    -------
-    >>> mask_padding(torch.ones(2, 4), torch.tensor([1.0, 0.5]))
-    tensor([[1., 1., 1., 1.],
-            [1., 1., 0., 0.]])
-    """
-    ends = (lengths.to(x.device) * x.shape[1]).round()[:, None]
-    inside = torch.arange(x.shape[1], device=x.device)[None] < ends
-    return x * inside.reshape(*inside.shape, *[1] * (x.dim() - 2))
+        return window_share(lost_samples, self.window, HOP_LENGTH, frames)

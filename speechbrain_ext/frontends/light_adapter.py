@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from speechbrain_ext.features.whisper_log_mel import mask_padding
+from speechbrain_ext.features.frames import mask_padding
 
 
 class _ResidualBlock(nn.Module):

@@ -20,7 +20,7 @@ from speechbrain_ext.inference.model_folder import (
     save_weights,
 )
 
-_PIECES = ("features", "front_end", "back_end")
+_ASR_PIECES = ("features", "front_end", "back_end")
 
 _INTERFACE = """
 # What the interface asks for.
@@ -44,6 +44,16 @@ back_end: &back_end !new:speechbrain_ext.backends.whisper.FrozenWhisper
     source: {source}
     language: {language}
     beam_size: {beam_size}
+"""
+
+_ENHANCER_INTERFACE = """
+# What the interface asks for.
+modules:
+    features: *features
+    front_end: *front_end
+pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
+    loadables:
+        front_end: *front_end
 """
 
 # Where Whisper itself was trained.
@@ -92,20 +102,160 @@ def export_packet_loss_asr(
     speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
     """
     folder = Path(folder)
-    text = _pieces(Path(experiment_folder) / "hyperparams.yaml")
+    text = "# A recogniser that survives packet loss.\n" + _pieces(
+        Path(experiment_folder) / "hyperparams.yaml", _ASR_PIECES
+    )
     text += _INTERFACE.format(
         packet_seconds=damage.model.unit,
         zero_lost_frames=isinstance(damage, FeaturePacketLoss),
     )
-    if isinstance(front_end, torch.nn.parallel.DistributedDataParallel):
-        front_end = front_end.module
-    save_weights(folder / "front_end.safetensors", front_end, half)
+    save_weights(folder / "front_end.safetensors", unwrap(front_end), half)
     if back_end is not None and _is_trained(back_end):
         text += _BACK_END
         save_weights(folder / "back_end.safetensors", back_end, half)
     with atomic_write(folder / "hyperparams.yaml") as temporary:
         temporary.write_text(text, encoding="utf-8")
     _write_config(folder)
+
+
+def export_enhancer(experiment_folder, modules, folder=None, half=False):
+    """Write the folder that ``PerceptualEnhancer.from_hparams`` loads.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder; its ``hyperparams.yaml`` says what the pieces
+        are.
+    modules : dict
+        A brain's modules; ``front_end`` among them.
+    folder : str or Path, optional
+        Where to write ``hyperparams.yaml``, ``front_end.safetensors`` and
+        ``config.json``; the experiment folder's ``model`` if not given.
+    half : bool
+        Store the weights in float16, to ship them.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read or written.
+
+    Example
+    -------
+    >>> export_enhancer("nowhere", {"front_end": torch.nn.Identity()})
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
+    """
+    folder = Path(folder or Path(experiment_folder) / "model")
+    text = "# Speech enhancement.\n" + _pieces(
+        Path(experiment_folder) / "hyperparams.yaml", ("features", "front_end")
+    )
+    front_end = unwrap(modules["front_end"])
+    save_weights(folder / "front_end.safetensors", front_end, half)
+    with atomic_write(folder / "hyperparams.yaml") as temporary:
+        temporary.write_text(text + _ENHANCER_INTERFACE, encoding="utf-8")
+    _write_config(folder, "PerceptualEnhancer")
+
+
+def export_robust_asr(experiment_folder, modules, folder=None, half=False):
+    """Write the folder that ``RobustASR.from_hparams`` loads.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder; its ``hyperparams.yaml`` says what the pieces
+        are.
+    modules : dict
+        A brain's modules; ``front_end`` and ``back_end`` among them.
+    folder : str or Path, optional
+        Where to write ``hyperparams.yaml``, the weights and ``config.json``;
+        the experiment folder's ``model`` if not given.
+    half : bool
+        Store the weights in float16, to ship them.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read or written.
+
+    Example
+    -------
+    >>> export_robust_asr("nowhere", {"front_end": torch.nn.Identity()})
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
+    """
+    folder = Path(folder or Path(experiment_folder) / "model")
+    text = "# A recogniser that was adapted to an enhancer.\n" + _pieces(
+        Path(experiment_folder) / "hyperparams.yaml", _ASR_PIECES
+    )
+    text += _INTERFACE.format(
+        packet_seconds=PACKET_SECONDS, zero_lost_frames=False
+    )
+    for name in ("front_end", "back_end"):
+        file = folder / f"{name}.safetensors"
+        save_weights(file, unwrap(modules[name]), half)
+    with atomic_write(folder / "hyperparams.yaml") as temporary:
+        temporary.write_text(text + _BACK_END, encoding="utf-8")
+    _write_config(folder, "RobustASR")
+
+
+def export_modules(experiment_folder, modules, names, half=False):
+    """Write the weights of a brain's modules, for a later stage.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder; the weights are in its ``model``.
+    modules : dict
+        A brain's modules.
+    names : dict[str, str]
+        A module's name in the brain, and that of its ``.safetensors`` file.
+    half : bool
+        Store the weights in float16, to ship them.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> modules = {"back_end": torch.nn.Linear(2, 1)}
+    >>> export_modules(folder, modules, {"back_end": "recogniser"})
+    >>> [file.name for file in (folder / "model").iterdir()]
+    ['recogniser.safetensors']
+    """
+    for name, file in names.items():
+        save_weights(
+            Path(experiment_folder) / "model" / f"{file}.safetensors",
+            unwrap(modules[name]),
+            half,
+        )
+
+
+def unwrap(module):
+    """Take a module out of its distributed wrapper, if it is in one.
+
+    Arguments
+    ---------
+    module : torch.nn.Module
+        A module.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Example
+    -------
+    >>> unwrap(torch.nn.Identity())
+    Identity()
+    """
+    if isinstance(module, torch.nn.parallel.DistributedDataParallel):
+        return module.module
+    return module
 
 
 def export_untrained(front_end, whisper_source, language, folder, beam_size=5):
@@ -235,9 +385,9 @@ def _check_transplant(source, resolved, whisper_source):
         )
 
 
-def _write_config(folder):
+def _write_config(folder, interface="PacketLossASR"):
     config = {
-        "interface": "speechbrain_ext.inference.PacketLossASR",
+        "interface": f"speechbrain_ext.inference.{interface}",
         "speechbrain_ext_version": __version__,
     }
     with atomic_write(folder / "config.json") as temporary:
@@ -254,7 +404,7 @@ def _yaml():
     return yaml
 
 
-def _pieces(file):
+def _pieces(file, names):
     """The resolved definitions of the pieces, as YAML text."""
     yaml = _yaml()
     try:
@@ -264,8 +414,8 @@ def _pieces(file):
             f"{file}: cannot be read; expected a trained recipe's folder"
         ) from error
     out = io.StringIO()
-    for name in _PIECES:
+    for name in names:
         # An alias is plain YAML; a !ref would need HyperPyYAML to be read.
         resolved[name].yaml_set_anchor(name, always_dump=True)
-    yaml.dump({name: resolved[name] for name in _PIECES}, out)
-    return "# A recogniser that survives packet loss.\n" + out.getvalue()
+    yaml.dump({name: resolved[name] for name in names}, out)
+    return out.getvalue()

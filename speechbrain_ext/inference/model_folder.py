@@ -1,15 +1,21 @@
 """The files of a model that ships: written whole, read with clear errors."""
 
+import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+)
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
 
-from speechbrain_ext.backends.ctranslate2_decoder import import_ctranslate2
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
 
@@ -131,6 +137,11 @@ def check_backend(backend):
             f"backend {backend}: unknown; expected one of {', '.join(BACKENDS)}"
         )
     if backend == "ctranslate2":
+        # Not above: with it comes all of Whisper, which an enhancer never needs.
+        from speechbrain_ext.backends.ctranslate2_decoder import (
+            import_ctranslate2,
+        )
+
         import_ctranslate2()
     return backend
 
@@ -193,7 +204,8 @@ def load_weights(path, module):
     path : str or Path
         A safetensors file.
     module : torch.nn.Module
-        What to load them into; names and shapes must match.
+        What to load them into; names and shapes must match, unless it
+        ``converts_weights`` of another class.
 
     Raises
     ------
@@ -215,13 +227,27 @@ def load_weights(path, module):
             f"{path}: not readable as safetensors weights ({error}); "
             "is the file whole?"
         ) from error
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+    converts = getattr(module, "converts_weights", False)
+    problem = _first_difference(state, module.state_dict())
+    if problem and not converts:
         raise UserError(
-            f"{path}: does not fit a {type(module).__name__} ({reason})"
-        ) from error
+            f"{path}: does not fit a {type(module).__name__}: {problem}"
+        )
+    module.load_state_dict(state)
+
+
+def _first_difference(found, expected):
+    """Say in which tensor a file differs from a module, if in any."""
+    for name, tensor in expected.items():
+        if name not in found:
+            return f"no {name} there; expected {list(tensor.shape)}"
+        if found[name].shape != tensor.shape:
+            return (
+                f"{name} is {list(found[name].shape)}; expected "
+                f"{list(tensor.shape)}"
+            )
+    extra = next((name for name in found if name not in expected), None)
+    return extra and f"it has {extra}; expected no such tensor"
 
 
 def save_weights(path, module, half=False):
@@ -298,6 +324,93 @@ def check_model_folder(source):
             f"{source}: no such folder; expected a model's folder or a hub id "
             "ORG/NAME"
         )
+
+
+def interface_name(source):
+    """Read from a model's ``config.json`` which class loads it.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder or a hub id.
+
+    Returns
+    -------
+    str
+        The class's name in :mod:`speechbrain_ext.inference`; ``PacketLossASR``
+        where a folder has no ``config.json``.
+
+    Raises
+    ------
+    UserError
+        When there is no such model, or its ``config.json`` is broken.
+
+    Example
+    -------
+    >>> interface_name("nowhere/at/all")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
+    """
+    check_model_folder(source)
+    file = Path(source) / "config.json"
+    if not file.parent.is_dir():
+        with one_line_errors(source):
+            file = fetch(
+                "config.json", str(source), local_strategy=LocalStrategy.NO_LINK
+            )
+    elif not file.is_file():
+        return "PacketLossASR"
+    try:
+        config = json.loads(Path(file).read_text(encoding="utf-8"))
+        return config["interface"].rpartition(".")[2]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{file}: says of no interface; expected JSON that does"
+        ) from error
+
+
+@contextmanager
+def one_line_errors(source):
+    """Say in one line why a model cannot be loaded.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder or a hub id.
+
+    Raises
+    ------
+    UserError
+        When it is no model, or the hub does not give it, or it names what is
+        not here.
+
+    Example
+    -------
+    >>> with one_line_errors("nowhere/at/all"):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
+    """
+    check_model_folder(source)
+    try:
+        yield
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        ConnectionError,
+    ) as error:
+        raise UserError(
+            f"{source}: no such folder, and not to be had from the hub "
+            f"({type(error).__name__})"
+        ) from error
+    except ImportError as error:
+        raise UserError(
+            f"{source}: hyperparams.yaml names what is not here ({error}); "
+            "is the model of a newer version?"
+        ) from error
 
 
 def _check_hyperparameters(path):

@@ -4,11 +4,6 @@ from pathlib import Path
 
 import torch
 import torchaudio
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-)
 from speechbrain.inference.interfaces import Pretrained
 from torch.nn.utils.rnn import pad_sequence
 
@@ -19,11 +14,11 @@ from speechbrain_ext.corruption.lost_packets import (
     read_lost_packets,
 )
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.features.whisper_log_mel import mask_padding
+from speechbrain_ext.features.frames import mask_padding
 from speechbrain_ext.inference.model_folder import (
     check_backend,
-    check_model_folder,
     load_for_ctranslate2,
+    one_line_errors,
 )
 from speechbrain_ext.inference.silence import silent_runs, split_at_pauses
 
@@ -122,8 +117,7 @@ class PacketLossASR(Pretrained):
             does not give it, or the backend cannot run it.
         """
         check_backend(backend)
-        check_model_folder(source)
-        try:
+        with one_line_errors(source):
             if backend == "ctranslate2":
                 overrides = kwargs.pop("overrides", None)
                 hparams = load_for_ctranslate2(source, compute_type, overrides)
@@ -131,21 +125,6 @@ class PacketLossASR(Pretrained):
                     modules=hparams["modules"], hparams=hparams, **kwargs
                 )
             return super().from_hparams(str(source), *args, **kwargs)
-        except (
-            HfHubHTTPError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-            ConnectionError,
-        ) as error:
-            raise UserError(
-                f"{source}: no such folder, and not to be had from the hub "
-                f"({type(error).__name__})"
-            ) from error
-        except ImportError as error:
-            raise UserError(
-                f"{source}: hyperparams.yaml names what is not here ({error}); "
-                "is the model of a newer version?"
-            ) from error
 
     @property
     def packet_samples(self):

@@ -1,13 +1,11 @@
-"""Word error rates of normalised text, with intervals over utterances."""
+"""Word error rates of normalised text."""
 
 import functools
 import json
 import logging
 from pathlib import Path
-from typing import NamedTuple
 
 import jiwer
-import numpy as np
 from transformers.models.whisper.english_normalizer import (
     BasicTextNormalizer,
     EnglishTextNormalizer,
@@ -21,9 +19,6 @@ logger = logging.getLogger(__name__)
 # Languages that do not put spaces between words: Whisper's authors score their
 # letters (Radford et al. 2022, section 4.4).
 _LANGUAGES_WITHOUT_SPACES = {"zh", "ja", "th", "lo", "my", "yue"}
-
-# Bounds the memory of resampling a set of thousands of utterances.
-_RESAMPLES_AT_ONCE = 500
 
 
 class TextNormaliser:
@@ -134,6 +129,8 @@ class WordErrorRate:
     ---------
     normalise : callable
         From text to words with spaces between them.
+    name : str
+        What it is called: the error rate of other units has another name.
 
     Attributes
     ----------
@@ -154,8 +151,15 @@ class WordErrorRate:
     0.6
     """
 
-    def __init__(self, normalise=normalise_text):
+    #: What validation asks of a metric: whether it judges waveforms or texts,
+    #: whether more is better, and what its summary is multiplied by to print.
+    of_waveforms = False
+    higher_is_better = False
+    scale = 100
+
+    def __init__(self, normalise=normalise_text, name="WER"):
         self.normalise = normalise
+        self.name = name
         self.clear()
 
     def clear(self):
@@ -212,145 +216,3 @@ class WordErrorRate:
         if not self.ids:
             raise UserError("WER: no reference has a word; expected some text")
         return sum(self.errors) / sum(self.words)
-
-
-class Estimate(NamedTuple):
-    """A value with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Comparison(NamedTuple):
-    """Two systems on the same utterances.
-
-    ``difference`` is system minus baseline, ``relative_reduction`` the share of
-    the baseline's word error rate that is gone: 0 where neither has an error,
-    minus infinity where the baseline alone has none.
-    """
-
-    baseline: Estimate
-    system: Estimate
-    difference: Estimate
-    relative_reduction: Estimate
-
-
-def paired_bootstrap(
-    baseline_errors,
-    system_errors,
-    words,
-    seed=0,
-    resamples=5000,
-    confidence=0.95,
-):
-    """Compare two word error rates by a paired bootstrap over utterances.
-
-    Each resample draws utterances with replacement, the same for both systems
-    and for each of the four figures (Bisani and Ney, "Bootstrap estimates for
-    confidence intervals in ASR performance evaluation", ICASSP 2004). Where
-    each utterance was decoded under several damage seeds, hand over its sums:
-    the seeds are not independent speech.
-
-    Arguments
-    ---------
-    baseline_errors : sequence of int
-        The baseline's word errors, [utterances].
-    system_errors : sequence of int
-        The system's, [utterances].
-    words : sequence of int
-        Reference words, [utterances], each 1 or more.
-    seed : int
-        Seed of the resampling.
-    resamples : int
-        How many.
-    confidence : float
-        Of the intervals, in (0, 1).
-
-    Returns
-    -------
-    Comparison
-        Fractions with percentile intervals.
-
-    Example
-    -------
-    >>> compared = paired_bootstrap([4, 2, 3, 0], [2, 1, 3, 0], [9, 8, 9, 5])
-    >>> round(compared.baseline.value, 3), round(compared.system.value, 3)
-    (0.29, 0.194)
-    >>> round(compared.relative_reduction.value, 3)
-    0.333
-    >>> compared.difference.high <= 0
-    True
-    """
-    sums = _resampled_sums(
-        [baseline_errors, system_errors, words], seed, resamples
-    )
-    baseline, system, total = sums
-    figures = (
-        baseline / total,
-        system / total,
-        (system - baseline) / total,
-        _relative_reduction(baseline, system),
-    )
-    return Comparison(*(_estimate(figure, confidence) for figure in figures))
-
-
-def bootstrap_interval(errors, words, seed=0, resamples=5000, confidence=0.95):
-    """A word error rate with its bootstrap interval over utterances.
-
-    Arguments
-    ---------
-    errors : sequence of int
-        Word errors, [utterances].
-    words : sequence of int
-        Reference words, [utterances], each 1 or more.
-    seed : int
-        Seed of the resampling: :func:`paired_bootstrap` draws the same.
-    resamples : int
-        How many.
-    confidence : float
-        Of the interval, in (0, 1).
-
-    Returns
-    -------
-    Estimate
-        A fraction with a percentile interval.
-
-    Example
-    -------
-    >>> bootstrap_interval([1, 1, 1], [4, 4, 4])
-    Estimate(value=0.25, low=0.25, high=0.25)
-    """
-    errors, words = _resampled_sums([errors, words], seed, resamples)
-    return _estimate(errors / words, confidence)
-
-
-def _resampled_sums(columns, seed, resamples):
-    """Sums over all utterances, then over each resample: [columns, 1 + n]."""
-    data = np.array(columns, dtype=float).T
-    n = len(data)
-    generator = np.random.default_rng(seed)
-    sums = [data.sum(axis=0, keepdims=True)]
-    for start in range(0, resamples, _RESAMPLES_AT_ONCE):
-        # How often each utterance is in each resample. scipy.stats.bootstrap
-        # would draw anew for each figure and has no answer for a 0/0.
-        size = min(_RESAMPLES_AT_ONCE, resamples - start)
-        counts = generator.multinomial(n, np.full(n, 1 / n), size=size)
-        sums.append(counts @ data)
-    return np.concatenate(sums).T
-
-
-def _estimate(figures, confidence):
-    """The first figure, that of all utterances, with the others' quantiles."""
-    tail = (1 - confidence) / 2
-    # Without interpolation, which cannot take an infinite neighbour.
-    low, high = np.quantile(
-        figures[1:], [tail, 1 - tail], method="inverted_cdf"
-    )
-    return Estimate(float(figures[0]), float(low), float(high))
-
-
-def _relative_reduction(baseline, system):
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reduction = 1 - system / baseline
-    return np.where(system == baseline, 0.0, reduction)

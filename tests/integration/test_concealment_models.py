@@ -15,7 +15,7 @@ from speechbrain_ext.corruption.packet_loss import (
     SpanLoss,
     WaveformPacketLoss,
 )
-from speechbrain_ext.criteria.features import FeatureL1
+from speechbrain_ext.criteria.features import FeatureDistance
 from speechbrain_ext.criteria.waveform import StftMagnitudeComplexMae
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
@@ -182,7 +182,9 @@ def test_a_waveform_front_end_is_trained(batch):
 
 
 def test_a_feature_front_end_has_no_repaired_waveform(batch):
-    brain = make_brain(LightAdapter(), FeatureL1(), waveform_damage=damage())
+    brain = make_brain(
+        LightAdapter(), FeatureDistance(), waveform_damage=damage()
+    )
     seen = brain.compute_forward(batch, Stage.VALID)
     assert seen.repaired_wavs is None
     # An untrained one changes nothing.

@@ -496,6 +496,22 @@ def test_weights_survive_a_round_trip(tmp_path):
         assert torch.equal(other.state_dict()[name], tensor), name
 
 
+def test_weights_of_another_class_are_converted_where_that_is_meant(tmp_path):
+    """As CTranslate2's recogniser takes those of the one that was trained."""
+
+    class Converts(torch.nn.Linear):
+        converts_weights = True
+
+        def load_state_dict(self, state):
+            self.taken = state
+
+    file = tmp_path / "other.safetensors"
+    save_weights(file, torch.nn.Conv1d(1, 1, 3))
+    module = Converts(1, 1)
+    load_weights(file, module)
+    assert module.taken["weight"].shape == (1, 1, 3)
+
+
 def test_the_pretrainer_names_the_folder_that_lacks_weights(tmp_path):
     pretrainer = SafetensorsPretrainer({"front_end": torch.nn.Linear(2, 1)})
     with pytest.raises(UserError) as error:

@@ -1,5 +1,6 @@
 """Claims decided by results made by hand, and the paper's tables."""
 
+import dataclasses
 import json
 
 import pytest
@@ -25,7 +26,7 @@ from speechbrain_ext.evaluation.word_errors import (
     read_word_errors,
     write_word_errors,
 )
-from speechbrain_ext.metrics.wer import Estimate
+from speechbrain_ext.metrics.bootstrap import Estimate
 
 UTTERANCES = 30
 WORDS = [10] * UTTERANCES
@@ -90,6 +91,14 @@ def test_errors_of_levels_are_summed():
     assert pool_levels(rows).wer == pytest.approx(13 / 30)
     assert pool_levels(rows, (0.2, 0.3)) is None
     assert pool_levels([]) is None
+
+
+def test_utterances_that_have_a_level_each_are_put_together():
+    """As of noisy speech, where each has one SNR."""
+    high = dataclasses.replace(row("mask", [3], 10.0), ids=["v0"])
+    pooled = pool_levels([row("mask", [1, 0], 5.0), high])
+    assert pooled.ids == ["u0", "u1", "v0"]
+    assert (pooled.errors, pooled.words) == ([1, 0, 3], [10, 10, 10])
 
 
 def test_other_utterances_do_not_compare():

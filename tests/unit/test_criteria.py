@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from speechbrain_ext.backends.whisper import IGNORED, FrozenWhisper
-from speechbrain_ext.criteria.features import FeatureL1
+from speechbrain_ext.criteria.features import FeatureDistance
 from speechbrain_ext.criteria.recognition import WhisperCrossEntropy
 
 
@@ -32,7 +32,7 @@ def test_l1_by_hand():
         [[0.5, 1.0], [2.0, 1.0], [0.0, 1.0], [0.0, 0.0]],
         [[0.0, 4.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]],
     ]
-    losses = FeatureL1()(restoration(clean, repaired, [1.0, 0.25]))
+    losses = FeatureDistance()(restoration(clean, repaired, [1.0, 0.25]))
     # (0.5 + 2 + 1) over 4 frames of 2; (1 + 3) over 1 frame of 2.
     assert losses.tolist() == pytest.approx([3.5 / 8, 2.0])
 
@@ -41,10 +41,10 @@ def test_l1_does_not_depend_on_batch_mates_or_padding():
     torch.manual_seed(0)
     clean, repaired = torch.randn(3, 50, 80), torch.randn(3, 50, 80)
     lengths = torch.tensor([1.0, 0.5, 0.02])
-    together = FeatureL1()(restoration(clean, repaired, lengths))
+    together = FeatureDistance()(restoration(clean, repaired, lengths))
     for row, frames in enumerate([50, 25, 1]):
         part = slice(row, row + 1)
-        alone = FeatureL1()(
+        alone = FeatureDistance()(
             restoration(
                 clean[part, :frames], repaired[part, :frames], torch.ones(1)
             )
@@ -55,7 +55,7 @@ def test_l1_does_not_depend_on_batch_mates_or_padding():
 def test_l1_gives_no_gradient_to_the_padding():
     repaired = torch.randn(2, 10, 4, requires_grad=True)
     lengths = torch.tensor([1.0, 0.3])
-    FeatureL1()(
+    FeatureDistance()(
         restoration(torch.zeros(2, 10, 4), repaired, lengths)
     ).sum().backward()
     assert (repaired.grad[0] != 0).all()
@@ -68,7 +68,7 @@ def test_l1_gives_no_gradient_to_the_padding():
 @pytest.mark.parametrize("length", [0.0, 1e-4])
 def test_l1_of_next_to_nothing_is_finite(length):
     one = restoration(torch.zeros(1, 10, 4), torch.ones(1, 10, 4), [length])
-    losses = FeatureL1()(one)
+    losses = FeatureDistance()(one)
     assert torch.isfinite(losses).all()
 
 
@@ -92,6 +92,10 @@ class StubBackEnd(torch.nn.Module):
         self.calls.append(("encode", feats))
         return feats + 1
 
+    def representations(self, feats, lengths, names):
+        assert names == ["encoder"]
+        return [self.encode(feats)]
+
     def logits(self, states, tokens, wanted):
         self.calls.append(("logits", states, tokens))
         return self.fixed_logits[wanted]
@@ -107,10 +111,16 @@ TARGETS = [
 ]
 
 
+def batch_of(repaired, texts):
+    return SimpleNamespace(
+        repaired=repaired, texts=texts, frame_lengths=torch.ones(len(texts))
+    )
+
+
 def stub_criterion(logits=LOGITS):
     back_end = StubBackEnd(logits, TARGETS)
     feats = torch.zeros(2, 6, 4)
-    batch = SimpleNamespace(repaired=feats, texts=["one", "two"])
+    batch = batch_of(feats, ["one", "two"])
     return back_end, WhisperCrossEntropy(back_end)(batch)
 
 
@@ -160,7 +170,7 @@ def test_cross_entropy_is_computed_in_float32():
     """Halves would round the sum over 51864 tokens."""
     back_end = StubBackEnd(LOGITS, TARGETS)
     back_end.fixed_logits = back_end.fixed_logits.detach().bfloat16()
-    batch = SimpleNamespace(repaired=torch.zeros(2, 6, 4), texts=["a", "b"])
+    batch = batch_of(torch.zeros(2, 6, 4), ["a", "b"])
     assert WhisperCrossEntropy(back_end)(batch).dtype == torch.float32
 
 
@@ -175,12 +185,10 @@ TEXTS = ["Yes.", "The train leaves at twenty past nine.", "Not a word."]
 def test_batch_mates_do_not_change_the_cross_entropy(criterion):
     feats = 0.3 * torch.randn(3, 120, 80)
     with torch.no_grad():
-        together = criterion(SimpleNamespace(repaired=feats, texts=TEXTS))
+        together = criterion(batch_of(feats, TEXTS))
         assert together.shape == (3,)
         for row, text in enumerate(TEXTS):
-            alone = criterion(
-                SimpleNamespace(repaired=feats[row : row + 1], texts=[text])
-            )
+            alone = criterion(batch_of(feats[row : row + 1], [text]))
             torch.testing.assert_close(
                 alone[0], together[row], atol=1e-4, rtol=1e-4
             )
@@ -188,7 +196,7 @@ def test_batch_mates_do_not_change_the_cross_entropy(criterion):
 
 def test_each_utterances_gradient_is_its_own(criterion):
     feats = (0.3 * torch.randn(2, 60, 80)).requires_grad_()
-    losses = criterion(SimpleNamespace(repaired=feats, texts=TEXTS[:2]))
+    losses = criterion(batch_of(feats, TEXTS[:2]))
     losses[1].backward()
     assert (feats.grad[0] == 0).all()
     assert feats.grad[1].abs().max() > 0

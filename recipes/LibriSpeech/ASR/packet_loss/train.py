@@ -62,7 +62,7 @@ def main(hparams_file, run_opts, overrides):
         )
     # What would else be found out when the training is over.
     read_manifest(hparams["test_csv"])
-    for rate in hparams["test_rates"]:
+    for rate in [hparams["valid_rate"], *hparams["test_rates"]]:
         check_rate(rate)
 
     if hparams["initial_weights"]:
@@ -97,7 +97,7 @@ def main(hparams_file, run_opts, overrides):
         )
 
     # What is evaluated is what a user will load: the exported folder.
-    brain.on_evaluate_start(min_key="WER")
+    brain.on_evaluate_start()
     model_folder = Path(hparams["output_folder"]) / "model"
     run_on_main(
         export_packet_loss_asr,

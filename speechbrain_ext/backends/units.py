@@ -1,0 +1,356 @@
+"""What a perceptual model is trained to write: phones, letters, word pieces."""
+
+import functools
+import io
+from pathlib import Path
+
+import sentencepiece
+
+from speechbrain_ext.corpora.lexicon import PHONES
+from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write
+
+#: Index of CTC's blank, which is the decoder's beginning and end as well.
+BLANK = 0
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz'"
+_SPACE = "|"
+
+
+class Phones:
+    """The 39 phones of the CMU dictionary (Table IV of paper 1: the best).
+
+    A text is phones with spaces between them, as a manifest's ``phn`` has it.
+
+    Example
+    -------
+    >>> phones = Phones()
+    >>> phones.decode(phones.encode("HH AH L OW"))
+    'HH AH L OW'
+    >>> len(phones)
+    40
+    """
+
+    #: The manifest's column that has the texts.
+    column = "phn"
+    #: What an error rate of these units is called.
+    rate = "PER"
+
+    def __init__(self):
+        self._index = {phone: i for i, phone in enumerate(PHONES, start=1)}
+
+    def __len__(self):
+        """Count the units and the blank."""
+        return 1 + len(PHONES)
+
+    def __call__(self, text):
+        """Spell a text in units with spaces between them, to count errors.
+
+        Arguments
+        ---------
+        text : str
+            A transcript.
+
+        Returns
+        -------
+        str
+        """
+        return " ".join(text.split())
+
+    def encode(self, text):
+        """Turn a text into indices.
+
+        Arguments
+        ---------
+        text : str
+            A transcript.
+
+        Returns
+        -------
+        list of int
+            Without a beginning or an end.
+
+        Raises
+        ------
+        UserError
+            For a phone that is none of the 39.
+        """
+        try:
+            return [self._index[phone] for phone in text.split()]
+        except KeyError as error:
+            raise UserError(
+                f"phn: {error.args[0]!r} in {text[:60]!r}; expected phones of "
+                f"{' '.join(PHONES)}"
+            ) from None
+
+    def decode(self, indices):
+        """Turn indices into a text.
+
+        Arguments
+        ---------
+        indices : list of int
+            Without a beginning or an end.
+
+        Returns
+        -------
+        str
+        """
+        return " ".join(PHONES[index - 1] for index in indices)
+
+
+class Characters:
+    """Letters, the apostrophe and the space (Table IV of paper 1).
+
+    Example
+    -------
+    >>> characters = Characters()
+    >>> characters("Oh, no!")
+    'o h | n o'
+    >>> characters.decode(characters.encode("Oh, no!"))
+    'oh no'
+    """
+
+    #: The manifest's column that has the texts.
+    column = "wrd"
+    #: What an error rate of these units is called.
+    rate = "CER"
+
+    def __init__(self):
+        self._units = [*_LETTERS, _SPACE]
+        self._index = {unit: i for i, unit in enumerate(self._units, start=1)}
+
+    def __len__(self):
+        """Count the units and the blank."""
+        return 1 + len(self._units)
+
+    def __call__(self, text):
+        """Spell a text in units with spaces between them, to count errors.
+
+        Arguments
+        ---------
+        text : str
+            A transcript.
+
+        Returns
+        -------
+        str
+        """
+        return " ".join(_SPACE.join(plain_words(text)))
+
+    def encode(self, text):
+        """Turn a text into indices.
+
+        Arguments
+        ---------
+        text : str
+            A transcript; what is no letter is left out.
+
+        Returns
+        -------
+        list of int
+            Without a beginning or an end.
+        """
+        return [self._index[unit] for unit in _SPACE.join(plain_words(text))]
+
+    def decode(self, indices):
+        """Turn indices into a text.
+
+        Arguments
+        ---------
+        indices : list of int
+            Without a beginning or an end.
+
+        Returns
+        -------
+        str
+        """
+        letters = "".join(self._units[index - 1] for index in indices)
+        return letters.replace(_SPACE, " ")
+
+
+class WordPieces:
+    """Word pieces of a sentencepiece model (Table IV of paper 1).
+
+    Arguments
+    ---------
+    model_file : str or Path
+        The sentencepiece model; trained on ``manifest``, when it is first
+        needed, where it is missing.
+    manifest : str or Path, optional
+        The manifest of the training set.
+    n_pieces : int
+        How many, the blank not counted.
+
+    Raises
+    ------
+    UserError
+        When there is neither a model nor a manifest; when first used, where
+        there is too little text for so many pieces.
+
+    Example
+    -------
+    >>> WordPieces("nowhere.model")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.model: no such file; expected ...
+    """
+
+    #: The manifest's column that has the texts.
+    column = "wrd"
+    #: What an error rate of these units is called.
+    rate = "WER"
+
+    def __init__(self, model_file, manifest=None, n_pieces=500):
+        self.n_pieces = n_pieces
+        self._path = Path(model_file)
+        self._manifest = manifest
+        if not self._path.is_file() and manifest is None:
+            raise UserError(
+                f"{model_file}: no such file; expected a sentencepiece model, "
+                "or a manifest to train one on"
+            )
+
+    @functools.cached_property
+    def _pieces(self):
+        # When they are first needed: a recipe's YAML file is read before its
+        # corpus is made.
+        if not self._path.is_file():
+            self._train(self._path, self._manifest)
+        return sentencepiece.SentencePieceProcessor(str(self._path))
+
+    def _train(self, path, manifest):
+        texts = [
+            " ".join(plain_words(row["wrd"])) for row in read_manifest(manifest)
+        ]
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                vocab_size=self.n_pieces + 1,
+                # The unknown's index, 0, is the blank's.
+                bos_id=-1,
+                eos_id=-1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            # What is before the last bracket is a line of its source.
+            reason = " ".join(str(error).split()).rpartition("] ")[2]
+            raise UserError(
+                f"n_pieces: {self.n_pieces} do not fit {manifest} ({reason})"
+            ) from error
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(model.getvalue())
+
+    def __len__(self):
+        """Count the units and the blank."""
+        if self._path.is_file():
+            return self._pieces.get_piece_size()
+        return self.n_pieces + 1
+
+    def __call__(self, text):
+        """Write a text as its words, to count errors.
+
+        Arguments
+        ---------
+        text : str
+            A transcript.
+
+        Returns
+        -------
+        str
+        """
+        return " ".join(plain_words(text))
+
+    def encode(self, text):
+        """Turn a text into indices.
+
+        Arguments
+        ---------
+        text : str
+            A transcript; what no piece has is left out.
+
+        Returns
+        -------
+        list of int
+            Without a beginning or an end.
+        """
+        indices = self._pieces.encode(" ".join(plain_words(text)))
+        return [index for index in indices if index != BLANK]
+
+    def decode(self, indices):
+        """Turn indices into a text.
+
+        Arguments
+        ---------
+        indices : list of int
+            Without a beginning or an end.
+
+        Returns
+        -------
+        str
+        """
+        return self._pieces.decode(list(indices))
+
+
+#: Names of the targets of Table IV.
+TARGETS = ("phones", "characters", "word-pieces")
+
+
+def make_units(targets, model_file=None, manifest=None, n_pieces=500):
+    """Make what a perceptual model writes, by the targets' name.
+
+    Arguments
+    ---------
+    targets : str
+        One of ``TARGETS``.
+    model_file : str or Path, optional
+        Of word pieces; see :class:`WordPieces`.
+    manifest : str or Path, optional
+        The training set's, to make word pieces of.
+    n_pieces : int
+        How many word pieces.
+
+    Returns
+    -------
+    Phones, Characters or WordPieces
+
+    Raises
+    ------
+    UserError
+        When there are no such targets, or word pieces cannot be had.
+
+    Example
+    -------
+    >>> len(make_units("phones"))
+    40
+    """
+    if targets == "word-pieces":
+        return WordPieces(model_file, manifest, n_pieces)
+    if targets not in TARGETS:
+        raise UserError(
+            f"targets: {targets!r}; expected one of {', '.join(TARGETS)}"
+        )
+    return Phones() if targets == "phones" else Characters()
+
+
+def plain_words(text):
+    """Reduce a text to lower-case words of letters and apostrophes.
+
+    Arguments
+    ---------
+    text : str
+        A transcript.
+
+    Returns
+    -------
+    list of str
+
+    Example
+    -------
+    >>> plain_words("It's TWO o'clock -- isn't it?")
+    ["it's", 'two', "o'clock", "isn't", 'it']
+    """
+    kept = (c if c in _LETTERS else " " for c in text.lower())
+    return [word for word in "".join(kept).split() if word.strip("'")]

@@ -1,0 +1,273 @@
+"""scores.json: what each utterance of enhanced speech scored."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.files import atomic_write
+from speechbrain_ext.metrics.bootstrap import paired_bootstrap
+
+
+@dataclass(frozen=True)
+class EnhancementScores:
+    """A system's scores, utterance by utterance.
+
+    Arguments
+    ---------
+    system : str
+        Which system.
+    ids : list of str
+        The utterances' ids.
+    snrs : list of float
+        What each one's SNR was, in dB; NaN where that is not known.
+    scores : dict of str to list of float
+        By metric, [utterances]; NaN where a clip has none.
+    backend : str
+        What ran it.
+    test_set : str
+        On what.
+    corruption : str
+        With which damage.
+    seed : int
+        The seed of the damage.
+
+    Example
+    -------
+    >>> noisy = EnhancementScores(
+    ...     "noisy", ["a", "b"], [0, 5], {"pesq": [1.5, math.nan]}
+    ... )
+    >>> noisy.undefined("pesq")
+    ['b']
+    """
+
+    system: str
+    ids: list
+    snrs: list
+    scores: dict
+    backend: str = "torch"
+    test_set: str = "test"
+    corruption: str = "noise"
+    seed: int = 0
+
+    def undefined(self, metric):
+        """Name the clips that have no score.
+
+        Arguments
+        ---------
+        metric : str
+            For example ``pesq``, which a clip without an utterance has not.
+
+        Returns
+        -------
+        list of str
+        """
+        return [
+            name
+            for name, value in zip(self.ids, self.scores[metric], strict=True)
+            if math.isnan(value)
+        ]
+
+    def between(self, low, high):
+        """Keep the utterances of a range of SNRs.
+
+        Arguments
+        ---------
+        low, high : float
+            In dB, both included.
+
+        Returns
+        -------
+        EnhancementScores
+        """
+        kept = [
+            place for place, snr in enumerate(self.snrs) if low <= snr <= high
+        ]
+        return dataclasses.replace(
+            self,
+            ids=[self.ids[place] for place in kept],
+            snrs=[self.snrs[place] for place in kept],
+            scores={
+                metric: [values[place] for place in kept]
+                for metric, values in self.scores.items()
+            },
+        )
+
+    def compare(self, baseline, metric):
+        """Compare with another system on the same utterances.
+
+        Clips that have no score under one of them do not count.
+
+        Arguments
+        ---------
+        baseline : EnhancementScores
+            Of the other system.
+        metric : str
+            By what.
+
+        Returns
+        -------
+        speechbrain_ext.metrics.bootstrap.Comparison
+            Of the means; intervals are paired over utterances.
+
+        Raises
+        ------
+        UserError
+            When the utterances are others, or none counts.
+        """
+        pairs = self.paired(baseline, metric)
+        if not len(pairs):
+            raise UserError(
+                f"{metric}: no clip of {self.test_set} has one of both "
+                f"{self.system} and {baseline.system}"
+            )
+        return paired_bootstrap(*pairs.T)
+
+    def paired(self, baseline, metric):
+        """Pick the clips that have a score under both systems.
+
+        Arguments
+        ---------
+        baseline : EnhancementScores
+            Of the other system.
+        metric : str
+            Which scores.
+
+        Returns
+        -------
+        numpy.ndarray
+            The baseline's and this system's, [clips, 2].
+
+        Raises
+        ------
+        UserError
+            When the utterances are others.
+        """
+        if list(self.ids) != list(baseline.ids):
+            raise UserError(
+                f"{self.system} and {baseline.system}: scored on other "
+                f"utterances of {self.test_set}; expected the same"
+            )
+        pairs = np.array([baseline.scores[metric], self.scores[metric]]).T
+        return pairs[np.isfinite(pairs).all(axis=1)]
+
+
+def collect_scores(system, ids, snrs, rows, **description):
+    """Collect what :func:`~speechbrain_ext.metrics.scoring.score_pairs` found.
+
+    Arguments
+    ---------
+    system : str
+        Which system.
+    ids : sequence of str
+        The utterances' ids, in the order of the pairs.
+    snrs : sequence of float
+        What each one's SNR was, in dB.
+    rows : sequence of dict
+        Scores of the pairs.
+    **description : dict
+        What else :class:`EnhancementScores` says.
+
+    Returns
+    -------
+    EnhancementScores
+
+    Example
+    -------
+    >>> rows = [{"name": "a.wav", "pesq": 2.5, "no_utterance": False}]
+    >>> collect_scores("mask", ["a"], [5], rows, test_set="mini").scores
+    {'pesq': [2.5]}
+    """
+    metrics = [name for name in rows[0] if name not in ("name", "no_utterance")]
+    scores = {metric: [row[metric] for row in rows] for metric in metrics}
+    return EnhancementScores(
+        system, list(ids), list(snrs), scores, **description
+    )
+
+
+def write_scores(path, systems):
+    """Write scores.json, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    systems : sequence of EnhancementScores
+        What to write.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "scores.json"
+    >>> scores = EnhancementScores("mask", ["a"], [5], {"pesq": [math.nan]})
+    >>> write_scores(file, [scores])
+    >>> read_scores(file)[0].undefined("pesq")
+    ['a']
+    """
+    lines = [json.dumps(_plain(dataclasses.asdict(each))) for each in systems]
+    with atomic_write(path) as temporary:
+        temporary.write_text(
+            "[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8"
+        )
+
+
+def _plain(value):
+    """JSON has no name for what is not finite: null stands for it."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def read_scores(path):
+    """Read scores.json.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    list of EnhancementScores
+
+    Raises
+    ------
+    UserError
+        When it is missing or no such file.
+
+    Example
+    -------
+    >>> read_scores("nowhere.json")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.json: not readable as an \
+evaluation's scores.json
+    """
+    try:
+        systems = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [_from_plain(**each) for each in systems]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not readable as an evaluation's scores.json"
+        ) from error
+
+
+def _from_plain(scores, snrs, **rest):
+    def floats(values):
+        return [math.nan if value is None else value for value in values]
+
+    scores = {metric: floats(values) for metric, values in scores.items()}
+    return EnhancementScores(scores=scores, snrs=floats(snrs), **rest)

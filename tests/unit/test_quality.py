@@ -1,0 +1,165 @@
+"""PESQ, STOI, SI-SDR and DNSMOS of single utterances."""
+
+import math
+import sys
+
+import numpy as np
+import pesq as pesq_package
+import pystoi
+import pytest
+import torch
+from hypothesis import (
+    given,
+    strategies as st,
+)
+
+from speechbrain_ext.audio import SAMPLE_RATE
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.metrics import quality
+
+
+def bursts(n, seed=0):
+    """Noise that comes and goes like syllables, [time]."""
+    rng = np.random.default_rng(seed)
+    swell = 0.5 - 0.5 * np.cos(2 * np.pi * 4 * np.arange(n) / SAMPLE_RATE)
+    return 0.1 * swell * rng.standard_normal(n)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Speech-like bursts, clean and in noise."""
+    clean = bursts(2 * SAMPLE_RATE)
+    return clean, clean + 0.05 * np.random.default_rng(1).standard_normal(
+        len(clean)
+    )
+
+
+def test_the_packages_own_values(pair):
+    assert quality.pesq(*pair) == pesq_package.pesq(SAMPLE_RATE, *pair, "wb")
+    assert quality.stoi(*pair) == pystoi.stoi(*pair, SAMPLE_RATE)
+    expected = pystoi.stoi(*pair, SAMPLE_RATE, extended=True)
+    assert quality.estoi(*pair) == pytest.approx(expected, abs=1e-9)
+
+
+def test_tensors_are_as_good_as_arrays(pair):
+    tensors = [torch.from_numpy(wav).requires_grad_() for wav in pair]
+    for metric in (
+        quality.pesq,
+        quality.stoi,
+        quality.estoi,
+        quality.si_sdr,
+    ):
+        value = metric(*tensors)
+        assert value == metric(*pair)
+        assert type(value) is float
+        assert metric(pair[0], pair[0]) > value
+
+
+def test_pesq_says_where_it_finds_no_utterance(pair):
+    clean, noisy = pair
+    silence = np.zeros_like(clean)
+    for nothing in (
+        (silence, noisy),
+        (clean, silence),
+        (silence, silence),
+        (clean, 1e-30 * noisy),
+        (clean[:3999], clean[:3999]),
+    ):
+        assert math.isnan(quality.pesq(*nothing))
+    assert quality.pesq(clean[:4000], clean[:4000]) > 4
+
+
+def test_stoi_says_where_there_is_too_little_speech(pair):
+    for n in (100, 3000, 6000):
+        assert math.isnan(quality.stoi(*(wav[:n] for wav in pair)))
+        assert math.isnan(quality.estoi(*(wav[:n] for wav in pair)))
+    assert quality.stoi(pair[0], 0 * pair[0]) == pytest.approx(0)
+
+
+def test_estoi_neither_uses_nor_moves_the_global_randomness(pair):
+    np.random.seed(1)
+    first = quality.estoi(pair[0], 0 * pair[0])
+    drawn = np.random.random()
+    np.random.seed(1)
+    assert np.random.random() == drawn
+    assert quality.estoi(pair[0], 0 * pair[0]) == first
+
+
+@given(
+    gain=st.floats(1e-5, 1e3),
+    offset=st.floats(-1, 1),
+    snr=st.floats(-40, 60),
+)
+def test_si_sdr_is_the_ratio_of_orthogonal_parts(gain, offset, snr):
+    place = 2 * np.pi * np.arange(1000) / 1000
+    reference, noise = np.sin(3 * place), np.sin(5 * place)
+    estimate = gain * (reference + 10 ** (-snr / 20) * noise) + offset
+    found = quality.si_sdr(0.01 * reference + 3, estimate)
+    assert found == pytest.approx(snr, abs=0.1)
+
+
+def test_si_sdr_has_ends():
+    wav = bursts(1000)
+    assert quality.si_sdr(wav, wav) == pytest.approx(80, abs=1)
+    assert quality.si_sdr(wav, 0 * wav) == pytest.approx(-80)
+    assert math.isnan(quality.si_sdr(0 * wav, wav))
+
+
+def test_si_sdr_leaves_its_arguments_alone():
+    pair = torch.randn(2, 100)
+    before = pair.clone()
+    quality.si_sdr(*pair)
+    assert torch.equal(pair, before)
+
+
+@pytest.mark.parametrize(
+    ("package", "metric"),
+    [
+        ("pesq", quality.pesq),
+        ("pystoi", quality.stoi),
+        ("pystoi", quality.estoi),
+        ("speechmos", lambda _, estimate: quality.dnsmos(estimate)),
+        # speechmos imports it without saying so to pip.
+        ("librosa", lambda _, estimate: quality.dnsmos(estimate)),
+    ],
+)
+def test_without_its_package(package, metric, pair, monkeypatch):
+    quality._dnsmos_model.cache_clear()
+    monkeypatch.delitem(sys.modules, "speechmos.dnsmos", raising=False)
+    if "speechmos" in sys.modules:
+        monkeypatch.delattr(sys.modules["speechmos"], "dnsmos", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError) as caught:
+        metric(*pair)
+    message = str(caught.value)
+    assert message.startswith(f"{package}: not installed") and (
+        "pip install 'speechbrain-ext[metrics,pesq]'" in message
+    )
+    assert "\n" not in message
+    assert quality.si_sdr(*pair) < 80
+
+
+def test_dnsmos_is_the_packages(pair):
+    from speechmos import dnsmos
+
+    loud = 30 * pair[1]
+    expected = dnsmos.run(np.clip(loud, -1, 1), SAMPLE_RATE)
+    found = quality.dnsmos(loud)
+    assert found == pytest.approx(
+        [expected[f"{name}_mos"] for name in ("ovrl", "sig", "bak")], abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (np.ones(4), np.ones(5)),
+        (np.ones((1, 4)), np.ones((1, 4))),
+        (np.ones(0), np.ones(0)),
+        (np.ones(4), np.full(4, np.nan)),
+    ],
+)
+def test_what_is_no_pair_of_signals_is_refused(pair):
+    for metric in (quality.pesq, quality.stoi, quality.si_sdr):
+        with pytest.raises(ValueError, match="expected"):
+            metric(*pair)

@@ -256,7 +256,7 @@ def evaluate_enhancement(
     Example
     -------
     >>> evaluate_enhancement(
-    ...     ["mimic=pretrained/mimic-enhance-mini"], "test.csv", "results"
+    ...     ["mimic=results/mini_enhance/1/model"], "test.csv", "results"
     ... )  # doctest: +SKIP
     """
     rows = read_manifest(manifest)

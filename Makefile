@@ -22,7 +22,7 @@ help:
 	@echo "make reproduce-packet-loss [ARGS=--quick]"
 	@echo "             the packet-loss paper's figures, tables and claims, 1.5 hours"
 	@echo "make reproduce-perceptual [ARGS=--quick]"
-	@echo "             the perceptual-loss paper's tables and claims, an hour"
+	@echo "             the perceptual-loss paper's tables and claims"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"

@@ -504,7 +504,7 @@ def main():
     parser = make_parser(
         HELP, EPILOG, ROOT / "results" / "reproduce_perceptual"
     )
-    add_sizes(parser, "a fifth of the full size's time, an hour on two cores")
+    add_sizes(parser, "less of everything: intervals too wide for most claims")
     parser.add_argument(
         "--backend", choices=["torch", "ctranslate2"], help="decodes the texts"
     )

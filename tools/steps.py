@@ -75,7 +75,7 @@ def add_sizes(parser, quick):
     sizes = parser.add_mutually_exclusive_group()
     for name, help in (
         ("quick", quick),
-        ("debug", "a minute or two: only to see that all works"),
+        ("debug", "a few minutes: only to see that all works"),
     ):
         sizes.add_argument(
             f"--{name}",

@@ -1,6 +1,7 @@
 """What every train.py does before and after it builds its Brain."""
 
 import argparse
+import atexit
 import contextlib
 import dataclasses
 import difflib
@@ -231,5 +232,13 @@ def run(main):
         finally:
             # A process that exits inside its group may be aborted by the
             # group's threads, and torchrun takes that for a failure.
-            if torch.distributed.is_initialized():
+            grouped = torch.distributed.is_initialized()
+            if grouped:
                 torch.distributed.destroy_process_group()
+        if grouped:
+            # Some of them outlive it: what exits by itself still does, but the
+            # threads are not destructed.
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)

@@ -81,8 +81,9 @@ PESQ_METRICS = ("pesq", "csig", "cbak", "covl")
 def score_pairs(pairs, metrics=METRICS, n_workers=None, progressbar=True):
     """Score estimates against their references, each pair on its own.
 
-    The scores do not depend on the number of processes. Programs that call this
-    need the usual ``if __name__ == "__main__":``, as the processes are spawned.
+    The scores do not depend on the number of processes, but for rounding. Programs
+    that call this need the usual ``if __name__ == "__main__":``, as the processes
+    are spawned.
 
     Arguments
     ---------

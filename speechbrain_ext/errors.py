@@ -38,6 +38,43 @@ class UserError(Exception):
 
 
 @contextmanager
+def optional_package(needed_for, extra, key=None):
+    """Say in one line that a package, which is optional, is not installed.
+
+    Arguments
+    ---------
+    needed_for : str
+        What needs it.
+    extra : str
+        The extras that bring it, as ``pip`` takes them.
+    key : str, optional
+        What the line begins with; the package's name if not given.
+
+    Raises
+    ------
+    UserError
+        In place of an ``ImportError``.
+
+    Example
+    -------
+    >>> with optional_package("this example", "examples"):
+    ...     import no_such_package
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: no_such_package: not installed (No module \
+named 'no_such_package'), and this example needs it; run: pip install \
+'speechbrain-ext[examples]'
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(
+            f"{key or error.name}: not installed ({error}), and {needed_for} "
+            f"needs it; run: pip install 'speechbrain-ext[{extra}]'"
+        ) from error
+
+
+@contextmanager
 def exit_on_user_error():
     """Turn a :class:`UserError` into one line on standard error and exit status 2.
 

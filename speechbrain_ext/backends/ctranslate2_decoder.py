@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from speechbrain_ext.backends.weights import resolve
 from speechbrain_ext.backends.whisper import language_for, token_limit
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, optional_package
 from speechbrain_ext.files import cache_folder, make_folder_once
 
 #: Utterances that a worker decodes together: more gain nothing on a CPU.
@@ -256,13 +256,10 @@ def import_ctranslate2():
     >>> import_ctranslate2().__name__
     'ctranslate2'
     """
-    try:
+    with optional_package(
+        "what it runs", "ctranslate2", key="backend ctranslate2"
+    ):
         import ctranslate2
-    except ImportError as error:
-        raise UserError(
-            f"backend ctranslate2: not installed ({error}); expected it: "
-            "pip install 'speechbrain-ext[ctranslate2]'"
-        ) from error
     return ctranslate2
 
 

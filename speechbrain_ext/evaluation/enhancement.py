@@ -26,19 +26,21 @@ from speechbrain_ext.evaluation.enhancement_report import (
     wer_table,
     write_enhancement_report,
 )
-from speechbrain_ext.evaluation.enhancement_scores import collect_scores
-from speechbrain_ext.evaluation.results import result_row
+from speechbrain_ext.evaluation.enhancement_scores import (
+    collect_scores,
+    snr_bins,
+)
 from speechbrain_ext.evaluation.systems import named_models
 from speechbrain_ext.evaluation.transcripts import Transcripts
-from speechbrain_ext.evaluation.word_errors import WordErrors, write_word_errors
+from speechbrain_ext.evaluation.word_errors import (
+    WordErrors,
+    word_error_rows,
+    write_word_errors,
+)
 from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
 from speechbrain_ext.frontends.identity import Identity
 from speechbrain_ext.inference import PerceptualEnhancer, RobustASR
 from speechbrain_ext.inference.model_folder import check_backend, interface_name
-from speechbrain_ext.metrics.bootstrap import (
-    bootstrap_interval,
-    paired_bootstrap,
-)
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS, score_pairs
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
 
@@ -457,42 +459,23 @@ def _key(system, ids, signals):
 def _word_rows(errors, snrs, bins, **description):
     """Rows of results.json and of errors.json: all SNRs, then each range."""
     if bins is None:
-        known = {snr for snr in snrs.values() if np.isfinite(snr)}
-        bins = [(snr, snr) for snr in sorted(known)]
+        bins = snr_bins(snrs.values())
     rows, counted = [], []
-    description = {**description, "corruption": "noise", "seed": 0}
     for low, high in [(None, None), *bins]:
-        parts = {
-            name: WordErrors(
+        systems = [
+            WordErrors(
                 name,
                 *_between(score, snrs, low, high),
+                corruption="noise",
                 level=low,
+                seed=0,
                 **description,
             )
             for name, score in errors.items()
-        }
-        for name, part in parts.items():
-            if not part.ids:
-                continue
-            about = {**description, "level": low, "n": len(part.ids)}
-            estimate = bootstrap_interval(part.errors, part.words)
-            rows.append(
-                result_row(name, metric="wer", estimate=estimate, **about)
-            )
-            if name != NOISY and NOISY in parts:
-                compared = paired_bootstrap(
-                    parts[NOISY].errors, part.errors, part.words
-                )
-                rows.append(
-                    result_row(
-                        name,
-                        metric="wer_relative_reduction",
-                        estimate=compared.relative_reduction,
-                        **about,
-                    )
-                )
-            if low is not None:
-                counted.append(part)
+        ]
+        rows += word_error_rows(systems, NOISY)
+        if low is not None:
+            counted += [one for one in systems if one.ids]
     return rows, counted
 
 

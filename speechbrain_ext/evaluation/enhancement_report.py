@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.evaluation.enhancement_scores import write_scores
+from speechbrain_ext.evaluation.enhancement_scores import snr_bins, write_scores
 from speechbrain_ext.evaluation.report import markdown_table
 from speechbrain_ext.evaluation.results import result_row, write_results
 from speechbrain_ext.files import atomic_write
@@ -82,8 +82,7 @@ def result_rows(scores, baseline=None, bins=None):
     [(None, 2.5), (5.0, 2.5)]
     """
     if bins is None:
-        known = {snr for snr in scores.snrs if math.isfinite(snr)}
-        bins = [(snr, snr) for snr in sorted(known)]
+        bins = snr_bins(scores.snrs)
     rows = []
     for low, high in [(None, None), *bins]:
         parts = [scores] if baseline is None else [scores, baseline]

@@ -1,15 +1,17 @@
 """scores.json: what each utterance of enhanced speech scored."""
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.evaluation.results import (
+    check_same_utterances,
+    read_utterances,
+    write_utterances,
+)
 from speechbrain_ext.metrics.bootstrap import paired_bootstrap
 
 
@@ -147,13 +149,31 @@ class EnhancementScores:
         UserError
             When the utterances are others.
         """
-        if list(self.ids) != list(baseline.ids):
-            raise UserError(
-                f"{self.system} and {baseline.system}: scored on other "
-                f"utterances of {self.test_set}; expected the same"
-            )
+        check_same_utterances(self, baseline)
         pairs = np.array([baseline.scores[metric], self.scores[metric]]).T
         return pairs[np.isfinite(pairs).all(axis=1)]
+
+
+def snr_bins(snrs):
+    """Make a range of each SNR that there is.
+
+    Arguments
+    ---------
+    snrs : iterable of float
+        In dB; NaN where one is not known.
+
+    Returns
+    -------
+    list of tuple of float
+        From and to, in dB, in order.
+
+    Example
+    -------
+    >>> snr_bins([5.0, 0.0, math.nan, 5.0])
+    [(0.0, 0.0), (5.0, 5.0)]
+    """
+    known = {snr for snr in snrs if math.isfinite(snr)}
+    return [(snr, snr) for snr in sorted(known)]
 
 
 def collect_scores(system, ids, snrs, rows, **description):
@@ -207,17 +227,14 @@ def write_scores(path, systems):
     Example
     -------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> file = Path(tempfile.mkdtemp()) / "scores.json"
     >>> scores = EnhancementScores("mask", ["a"], [5], {"pesq": [math.nan]})
     >>> write_scores(file, [scores])
     >>> read_scores(file)[0].undefined("pesq")
     ['a']
     """
-    lines = [json.dumps(_plain(dataclasses.asdict(each))) for each in systems]
-    with atomic_write(path) as temporary:
-        temporary.write_text(
-            "[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8"
-        )
+    write_utterances(path, [_plain(dataclasses.asdict(one)) for one in systems])
 
 
 def _plain(value):
@@ -256,13 +273,7 @@ def read_scores(path):
     speechbrain_ext.errors.UserError: nowhere.json: not readable as an \
 evaluation's scores.json
     """
-    try:
-        systems = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [_from_plain(**each) for each in systems]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not readable as an evaluation's scores.json"
-        ) from error
+    return read_utterances(path, _from_plain, "scores.json")
 
 
 def _from_plain(scores, snrs, **rest):

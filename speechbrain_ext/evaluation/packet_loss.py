@@ -17,13 +17,13 @@ from speechbrain_ext.corruption.loss_models import check_rate
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.decoding import TestSet
 from speechbrain_ext.evaluation.report import results_table, write_report
-from speechbrain_ext.evaluation.results import BARE, result_row, write_results
+from speechbrain_ext.evaluation.results import BARE, write_results
 from speechbrain_ext.evaluation.systems import load_systems, named_models
 from speechbrain_ext.evaluation.transcripts import Transcripts
-from speechbrain_ext.evaluation.word_errors import WordErrors, write_word_errors
-from speechbrain_ext.metrics.bootstrap import (
-    bootstrap_interval,
-    paired_bootstrap,
+from speechbrain_ext.evaluation.word_errors import (
+    WordErrors,
+    word_error_rows,
+    write_word_errors,
 )
 from speechbrain_ext.metrics.wer import (
     TextNormaliser,
@@ -264,11 +264,12 @@ def evaluate_systems(
             "level": np.mean(each_share) if rate is None else rate,
             "seed": seeds[0],
         }
-        results += _rows(summed, words, n=len(words), **description)
-        counted += [
+        of_rate = [
             WordErrors(name, score.ids, own, words, **description)
             for name, own in summed.items()
         ]
+        results += word_error_rows(of_rate, BARE)
+        counted += of_rate
     write_word_errors(folder / "errors.json", counted)
     write_results(folder / "results.json", results)
     write_report(
@@ -304,25 +305,6 @@ def _score(rows, texts, normalise):
     for row in rows:
         score.append([row["ID"]], [texts[row["ID"]]], [row["wrd"]])
     return score
-
-
-def _rows(errors, words, **description):
-    """Rows of all systems at one level, from word errors [utterances]."""
-    rows = []
-    for name, own in errors.items():
-        wer = bootstrap_interval(own, words)
-        rows.append(result_row(name, metric="wer", estimate=wer, **description))
-        if name != BARE and BARE in errors:
-            compared = paired_bootstrap(errors[BARE], own, words)
-            rows.append(
-                result_row(
-                    name,
-                    metric="wer_relative_reduction",
-                    estimate=compared.relative_reduction,
-                    **description,
-                )
-            )
-    return rows
 
 
 def _conditions(rates, seeds):

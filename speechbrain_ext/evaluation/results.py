@@ -2,7 +2,9 @@
 
 import json
 import math
+from pathlib import Path
 
+from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
 
 #: The keys of a row, in order; other programs read them.
@@ -90,6 +92,100 @@ def result_row(
         int(seed),
     )
     return dict(zip(ROW_KEYS, values, strict=True))
+
+
+def write_utterances(path, systems):
+    """Write what systems did, utterance by utterance: a system a line.
+
+    Arguments
+    ---------
+    path : str or Path
+        The JSON file.
+    systems : sequence of dict
+        What JSON has names for.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "errors.json"
+    >>> write_utterances(file, [{"system": "bare"}])
+    >>> read_utterances(file, dict, file.name)
+    [{'system': 'bare'}]
+    """
+    lines = ",\n".join(json.dumps(one, allow_nan=False) for one in systems)
+    with atomic_write(path) as temporary:
+        temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def read_utterances(path, make, name):
+    """Read what :func:`write_utterances` wrote.
+
+    Arguments
+    ---------
+    path : str or Path
+        The JSON file.
+    make : callable
+        Called with what stands there of a system, by keyword.
+    name : str
+        What such a file is called.
+
+    Returns
+    -------
+    list
+        What ``make`` returns.
+
+    Raises
+    ------
+    UserError
+        When it is missing or no such file.
+
+    Example
+    -------
+    >>> read_utterances("nowhere.json", dict, "errors.json")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.json: not readable as an \
+evaluation's errors.json
+    """
+    try:
+        systems = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [make(**one) for one in systems]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not readable as an evaluation's {name}"
+        ) from error
+
+
+def check_same_utterances(system, baseline):
+    """Refuse to compare systems that were given other speech.
+
+    Arguments
+    ---------
+    system, baseline : object
+        What has ``system``, ``ids`` and ``test_set``.
+
+    Raises
+    ------
+    UserError
+        When the utterances are others.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> one = SimpleNamespace(system="a", ids=["u"], test_set="test")
+    >>> check_same_utterances(one, one)
+    """
+    if list(system.ids) != list(baseline.ids):
+        raise UserError(
+            f"{system.system} and {baseline.system}: scored on other "
+            f"utterances of {system.test_set}; expected the same"
+        )
 
 
 def write_results(path, rows):

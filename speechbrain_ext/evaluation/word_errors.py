@@ -1,12 +1,17 @@
 """errors.json: word errors an utterance, by which any two systems compare."""
 
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
-from speechbrain_ext.metrics.bootstrap import paired_bootstrap
+from speechbrain_ext.evaluation.results import (
+    check_same_utterances,
+    read_utterances,
+    result_row,
+    write_utterances,
+)
+from speechbrain_ext.metrics.bootstrap import (
+    bootstrap_interval,
+    paired_bootstrap,
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,8 @@ class WordErrors:
         On what.
     corruption : str
         With which damage.
-    level : float
-        How much of it.
+    level : float or None
+        How much of it; None is all levels together.
     seed : int
         The first seed of the damage.
 
@@ -76,11 +81,7 @@ class WordErrors:
         UserError
             When the utterances are others.
         """
-        if list(self.ids) != list(baseline.ids):
-            raise UserError(
-                f"{self.system} and {baseline.system}: scored on other "
-                f"utterances of {self.test_set}; expected the same"
-            )
+        check_same_utterances(self, baseline)
         return paired_bootstrap(baseline.errors, self.errors, self.words)
 
 
@@ -102,16 +103,13 @@ def write_word_errors(path, rows):
     Example
     -------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> file = Path(tempfile.mkdtemp()) / "errors.json"
     >>> write_word_errors(file, [])
     >>> read_word_errors(file)
     []
     """
-    lines = [json.dumps(_plain(row)) for row in rows]
-    with atomic_write(path) as temporary:
-        temporary.write_text(
-            "[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8"
-        )
+    write_utterances(path, [_plain(row) for row in rows])
 
 
 def _plain(row):
@@ -149,10 +147,59 @@ def read_word_errors(path):
     speechbrain_ext.errors.UserError: nowhere.json: not readable as an \
 evaluation's errors.json
     """
-    try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [WordErrors(**row) for row in rows]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path}: not readable as an evaluation's errors.json"
-        ) from error
+    return read_utterances(path, WordErrors, "errors.json")
+
+
+def word_error_rows(systems, baseline):
+    """Make rows of results.json: error rates, and reductions of a baseline's.
+
+    Arguments
+    ---------
+    systems : sequence of WordErrors
+        At one level; those without utterances have no row.
+    baseline : str
+        The name of the one that the others are compared with, if it is there.
+
+    Returns
+    -------
+    list of dict
+        ``wer`` for each and ``wer_relative_reduction`` for the others.
+
+    Raises
+    ------
+    UserError
+        When the systems' utterances differ.
+
+    Example
+    -------
+    >>> def errors(name, count):
+    ...     about = "torch", "test", "spans", 0.4, 0
+    ...     return WordErrors(name, ["a"], [count], [4], *about)
+    >>> rows = word_error_rows([errors("bare", 2), errors("ours", 1)], "bare")
+    >>> [(row["metric"], row["value"]) for row in rows]
+    [('wer', 0.5), ('wer', 0.25), ('wer_relative_reduction', 0.5)]
+    """
+    reference = next((one for one in systems if one.system == baseline), None)
+    rows = []
+    for one in systems:
+        if not len(one.ids):
+            continue
+        estimates = {"wer": bootstrap_interval(one.errors, one.words)}
+        if reference is not None and one is not reference:
+            compared = one.compare(reference)
+            estimates["wer_relative_reduction"] = compared.relative_reduction
+        rows += [
+            result_row(
+                one.system,
+                one.backend,
+                one.test_set,
+                one.corruption,
+                one.level,
+                metric,
+                estimate,
+                len(one.ids),
+                one.seed,
+            )
+            for metric, estimate in estimates.items()
+        ]
+    return rows

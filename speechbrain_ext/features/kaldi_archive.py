@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, optional_package
 from speechbrain_ext.files import atomic_write
 
 
@@ -28,13 +28,8 @@ def import_kaldiio():
     >>> import_kaldiio().__name__
     'kaldiio'
     """
-    try:
+    with optional_package("what reads or writes Kaldi's archives", "kaldi"):
         import kaldiio
-    except ImportError as error:
-        raise UserError(
-            f"kaldiio: not installed ({error}), and Kaldi's archives are read "
-            "and written by it; run: pip install 'speechbrain-ext[kaldi]'"
-        ) from error
     return kaldiio
 
 

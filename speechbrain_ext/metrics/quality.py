@@ -4,7 +4,6 @@ Each metric takes the clean reference and the estimate, [time] at 16 kHz, and
 gives a float, or ``UNDEFINED`` where there is nothing to measure.
 """
 
-import contextlib
 import functools
 import math
 import warnings
@@ -15,24 +14,12 @@ import torch
 from speechbrain.nnet.losses import cal_si_snr
 
 from speechbrain_ext.audio import SAMPLE_RATE
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import optional_package
 
 #: A metric's value where it has none: PESQ finds no utterance in the clip, or
 #: STOI too little speech. A mean that forgets to count such clips is no number
 #: either.
 UNDEFINED = math.nan
-
-
-@contextlib.contextmanager
-def _optional():
-    """Say in one line that a metric's package is not installed."""
-    try:
-        yield
-    except ImportError as error:
-        raise UserError(
-            f"{error.name}: not installed ({error}), and a metric needs it; "
-            "run: pip install 'speechbrain-ext[metrics,pesq]'"
-        ) from error
 
 
 def as_array(signal):
@@ -114,7 +101,7 @@ def pesq(reference, estimate):
     >>> round(pesq(speech, speech), 2), pesq(speech, 0 * speech)
     (4.64, nan)
     """
-    with _optional():
+    with optional_package("a metric", "metrics,pesq"):
         import pesq as pesq_package
 
     reference, estimate = as_pair(reference, estimate)
@@ -158,7 +145,7 @@ def stoi(reference, estimate, extended=False):
     >>> round(stoi(speech, speech), 3), stoi(speech[:800], speech[:800])
     (1.0, nan)
     """
-    with _optional():
+    with optional_package("a metric", "metrics,pesq"):
         import pystoi
 
     reference, estimate = as_pair(reference, estimate)
@@ -280,7 +267,7 @@ def _dnsmos_model():
     from pathlib import Path
 
     # It imports librosa, which takes seconds.
-    with _optional():
+    with optional_package("a metric", "metrics,pesq"):
         from speechmos import dnsmos as package
 
     folder = Path(package.__file__).parent / "dnsmos_models"

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import torch
 import torchaudio
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from speechbrain_ext.audio import SAMPLE_RATE, read_audio
@@ -81,9 +82,8 @@ PESQ_METRICS = ("pesq", "csig", "cbak", "covl")
 def score_pairs(pairs, metrics=METRICS, n_workers=None, progressbar=True):
     """Score estimates against their references, each pair on its own.
 
-    The scores do not depend on the number of processes, but for rounding. Programs
-    that call this need the usual ``if __name__ == "__main__":``, as the processes
-    are spawned.
+    The scores do not depend on the number of processes. Programs that call this
+    need the usual ``if __name__ == "__main__":``, as the processes are spawned.
 
     Arguments
     ---------
@@ -249,7 +249,9 @@ def _mapping(n_workers):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            yield map
+            # NumPy's libraries have threads of their own.
+            with threadpool_limits(1):
+                yield map
         finally:
             torch.set_num_threads(threads)
         return

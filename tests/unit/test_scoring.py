@@ -53,14 +53,8 @@ def test_any_number_of_processes_gives_the_same(pairs):
         score_pairs(pairs, SIGNAL_METRICS, n_workers=n, progressbar=False)
         for n in (1, 2)
     )
-    # NumPy may use more threads here than in a process of two, and sums then
-    # end in other digits.
-    for row, other in zip(one, two, strict=True):
-        for key in ("name", "no_utterance"):
-            assert row[key] == other[key]
-        for metric in SIGNAL_METRICS:
-            expected = pytest.approx(other[metric], rel=1e-9, nan_ok=True)
-            assert row[metric] == expected, metric
+    # As text, since NaN is not equal to itself.
+    assert repr(one) == repr(two)
     names = [row["name"].rsplit("/")[-1] for row in one]
     assert names == ["noisy-0.wav", "noisy-1.wav", "clean-2.wav", "noisy-3.wav"]
 

@@ -100,9 +100,15 @@ def main(arguments=None):
     from speechbrain_ext.evaluation.phone_energies import energies_of, read_ctm
     from speechbrain_ext.evaluation.phonemes import precision_gains
 
+    rows = read_manifest(arguments.manifest)
+    snrs = {row["ID"]: row.get("snr") for row in rows}
     texts = [
         report.read_texts(
-            arguments.transcripts, name, arguments.corruption, arguments.levels
+            arguments.transcripts,
+            name,
+            arguments.corruption,
+            arguments.levels,
+            snrs,
         )
         for name in (arguments.baseline, arguments.system)
     ]
@@ -113,7 +119,6 @@ def main(arguments=None):
             "that both have with --corruption and --levels"
         )
     phones_of = make_lookup(arguments.lexicon)
-    rows = read_manifest(arguments.manifest)
     references = {row["ID"]: row["wrd"] for row in rows}
     counts = [
         report.count_phones(each, references, phones_of) for each in texts

@@ -439,7 +439,10 @@ def _transcribed(
                 batch_size=batch_size,
             )
             texts.update(zip((ids[member] for member in members), found))
-        transcripts.add(key, texts, system=name, corruption="noise")
+        # The SNR is an utterance's own: the manifest has it.
+        transcripts.add(
+            key, texts, system=name, corruption="noise", level=None, seed=0
+        )
     return [texts[own] for own in ids]
 
 

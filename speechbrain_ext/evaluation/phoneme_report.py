@@ -13,7 +13,7 @@ from speechbrain_ext.evaluation.phonemes import VOWELS, PhoneCounts
 from speechbrain_ext.files import atomic_write
 
 
-def read_texts(path, system, corruption=None, levels=None):
+def read_texts(path, system, corruption=None, levels=None, snrs=None):
     """Read what a system recognised from an evaluation's transcripts.jsonl.
 
     Arguments
@@ -28,6 +28,9 @@ def read_texts(path, system, corruption=None, levels=None):
         Under which damage; None is any.
     levels : sequence of float or None
         Under how much of it; None is any.
+    snrs : dict, optional
+        SNR in dB by utterance id: the levels of an evaluation in which each
+        utterance has its own.
 
     Returns
     -------
@@ -56,17 +59,20 @@ def read_texts(path, system, corruption=None, levels=None):
         try:
             one = json.loads(line)
             condition = (one["corruption"], one["level"], one["seed"])
-            name, texts = one["system"], one["texts"]
+            name, texts = one["system"], dict(one["texts"])
         except (ValueError, TypeError, KeyError):
             # What a killed evaluation left unfinished.
             continue
         systems.add(name)
-        wanted = (
-            name == system
-            and corruption in (None, condition[0])
-            and (levels is None or _is_among(condition[1], levels))
-        )
-        if wanted:
+        if name != system or corruption not in (None, condition[0]):
+            continue
+        if levels is not None:
+            texts = {
+                key: text
+                for key, text in texts.items()
+                if _is_among(_level(condition, key, snrs), levels)
+            }
+        if texts:
             found[condition] = texts
     if not found:
         raise UserError(
@@ -74,6 +80,11 @@ def read_texts(path, system, corruption=None, levels=None):
             f"one of {', '.join(sorted(map(str, systems))) or 'its systems'}"
         )
     return found
+
+
+def _level(condition, name, snrs):
+    level = condition[1]
+    return snrs.get(name) if level is None and snrs else level
 
 
 def _is_among(level, levels):

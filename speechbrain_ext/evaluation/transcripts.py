@@ -14,6 +14,7 @@ class Transcripts:
 
     A line is ``{"key", "system", "corruption", "level", "seed", "texts"}``; the
     key stands for everything that decides the texts, and the rest is for people.
+    The level is None where each utterance has its own.
 
     Arguments
     ---------

@@ -15,6 +15,7 @@ from speechbrain_ext.evaluation.enhancement import (
     evaluate_enhancement,
     evaluate_enhancement_systems,
 )
+from speechbrain_ext.evaluation.phoneme_report import read_texts
 from speechbrain_ext.evaluation.word_errors import read_word_errors
 
 METRICS = ("stoi", "si_sdr")
@@ -155,6 +156,15 @@ def test_texts_of_an_earlier_run_are_taken(rows, tmp_path):
     systems["half"] = EnhancementSystem(Halver(), parrot)
     run(systems, rows, tmp_path / "out", batch_size=2)
     assert parrot.calls == 4
+
+
+def test_texts_are_what_the_phoneme_analysis_reads(rows, tmp_path):
+    systems = {NOISY: EnhancementSystem(recogniser=Parrot())}
+    run(systems, rows, tmp_path / "out")
+    file = tmp_path / "out" / "transcripts.jsonl"
+    snrs = {row["ID"]: row["snr"] for row in rows}
+    found = read_texts(file, NOISY, "noise", [10], snrs)
+    assert found == {("noise", None, 0): {"utterance-2": "cats"}}
 
 
 def test_enhanced_speech_is_kept_where_asked(rows, tmp_path):

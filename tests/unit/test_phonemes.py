@@ -244,6 +244,21 @@ def test_texts_are_those_of_the_wanted_condition(tmp_path):
         read_texts(tmp_path / "none.jsonl", "l1")
 
 
+def test_levels_are_utterances_own_where_an_evaluation_has_them(tmp_path):
+    file = tmp_path / "transcripts.jsonl"
+    texts = {"a": "at five", "b": "at ten", "c": "unknown"}
+    Transcripts(file).add(
+        "k", texts, system="l1", corruption="noise", level=None, seed=0
+    )
+    snrs = {"a": 5.0, "b": 10.0, "c": None}
+    assert read_texts(file, "l1", snrs=snrs) == {("noise", None, 0): texts}
+    found = read_texts(file, "l1", levels=[5], snrs=snrs)
+    assert found == {("noise", None, 0): {"a": "at five"}}
+    for missed in ({"levels": [7], "snrs": snrs}, {"levels": [5]}):
+        with pytest.raises(UserError, match="no text of l1"):
+            read_texts(file, "l1", **missed)
+
+
 def test_an_utterance_without_a_reference_is_named():
     with pytest.raises(UserError, match="b: was recognised but"):
         count_phones({0: {"a": "the", "b": "the"}}, {"a": "the"}, LEXICON.get)

@@ -7,14 +7,20 @@ import dataclasses
 import difflib
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import ruamel.yaml
+import speechbrain as sb
 import torch
 import yaml
 from hyperpyyaml import load_hyperpyyaml
-from speechbrain.utils.distributed import ddp_barrier
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    ddp_init_group,
+    if_main_process,
+)
 from speechbrain.utils.run_opts import RunOptions
 
 from speechbrain_ext.errors import UserError, exit_on_user_error
@@ -208,6 +214,89 @@ def load_hparams(hparams_file, overrides):
                 f"{missing[1]}: {hparams_file} leaves it open; "
                 f"expected --{missing[1]} VALUE"
             ) from error
+
+
+def start_experiment(script, hparams_file, run_opts, overrides):
+    """Join the other processes, load the YAML file, make the output folder.
+
+    Arguments
+    ---------
+    script : str or Path
+        The train.py, of which the output folder gets a copy.
+    hparams_file : str
+        The YAML file.
+    run_opts : RunOptions
+        SpeechBrain's run options.
+    overrides : dict
+        Value by top-level key.
+
+    Returns
+    -------
+    dict
+        The built objects and values.
+
+    Raises
+    ------
+    UserError
+        When the file is no YAML, or a value is still to be filled in.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "train.yaml"
+    >>> _ = file.write_text("output_folder: !PLACEHOLDER\\n")
+    >>> start_experiment("train.py", file, RunOptions(), {})
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: output_folder: ...
+    """
+    ddp_init_group(run_opts)
+    hparams = load_hparams(hparams_file, overrides)
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    if if_main_process():
+        # SpeechBrain takes whichever file calls it for the experiment's script.
+        folder = Path(hparams["output_folder"])
+        (folder / Path(__file__).name).unlink(missing_ok=True)
+        shutil.copy(script, folder)
+    return hparams
+
+
+def fit(brain, hparams, train, valid):
+    """Train a Brain on two splits, by what every recipe's YAML file has.
+
+    Arguments
+    ---------
+    brain : speechbrain.Brain
+        Learns.
+    hparams : dict
+        Has ``epoch_counter``, ``train_loader_opts`` and ``valid_loader_opts``.
+    train, valid : torch.utils.data.Dataset
+        The splits.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> def show(epochs, train, valid, **loader_options):
+    ...     print(list(epochs), train, valid)
+    >>> hparams = {
+    ...     "epoch_counter": range(1, 3),
+    ...     "train_loader_opts": {},
+    ...     "valid_loader_opts": {},
+    ... }
+    >>> fit(SimpleNamespace(fit=show), hparams, ["a", "b"], ["c"])
+    [1, 2] ['a', 'b'] ['c']
+    """
+    brain.fit(
+        hparams["epoch_counter"],
+        train,
+        valid,
+        train_loader_kwargs=hparams["train_loader_opts"],
+        valid_loader_kwargs=hparams["valid_loader_opts"],
+    )
 
 
 def run(main):

@@ -145,6 +145,12 @@ def test_training_ends_with_results(trained, utterances):
     assert figure.read_bytes()[:4] == b"\x89PNG"
 
 
+def test_the_output_folder_keeps_the_script(trained, recipe):
+    (kept,) = trained[0].glob("*.py")
+    assert kept.name == "train.py"
+    assert kept.read_bytes() == (recipe / "train.py").read_bytes()
+
+
 def test_losses_are_logged_apart(trained):
     lines = log_lines(trained[0])
     assert [line["epoch"] for line in lines] == [1, 2]

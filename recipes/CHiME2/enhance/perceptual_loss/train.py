@@ -18,10 +18,9 @@ enhanced features as Kaldi archives.
 
 from pathlib import Path
 
-import speechbrain as sb
-from speechbrain.utils.distributed import ddp_init_group, run_on_main
+from speechbrain.utils.distributed import run_on_main
 
-from speechbrain_ext.brains.experiment import load_hparams, run
+from speechbrain_ext.brains.experiment import fit, run, start_experiment
 from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.inference.model_folder import load_weights
 
@@ -38,13 +37,7 @@ def main(hparams_file, run_opts, overrides):
     overrides : dict
         Values from the command line, by key.
     """
-    ddp_init_group(run_opts)
-    hparams = load_hparams(hparams_file, overrides)
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
-    )
+    hparams = start_experiment(__file__, hparams_file, run_opts, overrides)
     if not hparams["skip_prep"]:
         run_on_main(hparams["prepare"])
     if hparams["check"]:
@@ -68,13 +61,7 @@ def main(hparams_file, run_opts, overrides):
         for split in hparams["splits"]
     }
     if not brain.test_only:
-        brain.fit(
-            hparams["epoch_counter"],
-            data["train"],
-            data["valid"],
-            train_loader_kwargs=hparams["train_loader_opts"],
-            valid_loader_kwargs=hparams["valid_loader_opts"],
-        )
+        fit(brain, hparams, data["train"], data["valid"])
     brain.evaluate(
         data[hparams["splits"][-1]],
         test_loader_kwargs=hparams["valid_loader_opts"],

@@ -15,10 +15,9 @@ model's folder is written and that is all.
 
 from pathlib import Path
 
-import speechbrain as sb
-from speechbrain.utils.distributed import ddp_init_group, run_on_main
+from speechbrain.utils.distributed import run_on_main
 
-from speechbrain_ext.brains.experiment import load_hparams, run
+from speechbrain_ext.brains.experiment import fit, run, start_experiment
 from speechbrain_ext.brains.restoration import RestorationBrain
 from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.corpora.manifest import read_manifest
@@ -41,13 +40,7 @@ def main(hparams_file, run_opts, overrides):
     overrides : dict
         Values from the command line, by key.
     """
-    ddp_init_group(run_opts)
-    hparams = load_hparams(hparams_file, overrides)
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
-    )
+    hparams = start_experiment(__file__, hparams_file, run_opts, overrides)
     if not hparams["skip_prep"]:
         run_on_main(
             prepare_corpus,
@@ -88,12 +81,11 @@ def main(hparams_file, run_opts, overrides):
         checkpointer=hparams["checkpointer"],
     )
     if not brain.test_only:
-        brain.fit(
-            hparams["epoch_counter"],
+        fit(
+            brain,
+            hparams,
             manifest_dataset(hparams["train_csv"]),
             manifest_dataset(hparams["valid_csv"]),
-            train_loader_kwargs=hparams["train_loader_opts"],
-            valid_loader_kwargs=hparams["valid_loader_opts"],
         )
 
     # What is evaluated is what a user will load: the exported folder.

@@ -17,10 +17,9 @@ exported and evaluated.
 
 from pathlib import Path
 
-import speechbrain as sb
-from speechbrain.utils.distributed import ddp_init_group, run_on_main
+from speechbrain.utils.distributed import run_on_main
 
-from speechbrain_ext.brains.experiment import load_hparams, run
+from speechbrain_ext.brains.experiment import fit, run, start_experiment
 from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.inference.model_folder import load_weights
 
@@ -37,13 +36,7 @@ def main(hparams_file, run_opts, overrides):
     overrides : dict
         Values from the command line, by key.
     """
-    ddp_init_group(run_opts)
-    hparams = load_hparams(hparams_file, overrides)
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
-    )
+    hparams = start_experiment(__file__, hparams_file, run_opts, overrides)
     if not hparams["skip_prep"]:
         run_on_main(hparams["prepare"])
     for name, file in (hparams["pretrained"] or {}).items():
@@ -64,13 +57,7 @@ def main(hparams_file, run_opts, overrides):
         for split, noisy in hparams["noisy"].items()
     }
     if not brain.test_only:
-        brain.fit(
-            hparams["epoch_counter"],
-            data["train"],
-            data["valid"],
-            train_loader_kwargs=hparams["train_loader_opts"],
-            valid_loader_kwargs=hparams["valid_loader_opts"],
-        )
+        fit(brain, hparams, data["train"], data["valid"])
     brain.evaluate(
         data["test"], test_loader_kwargs=hparams["valid_loader_opts"]
     )

@@ -117,6 +117,33 @@ def atomic_write(path):
                 temporary.unlink()
 
 
+def write_text(path, text):
+    """Write a text in UTF-8, whole or not at all.
+
+    Arguments
+    ---------
+    path : str or Path
+        Where the file shall be. Its folder is made if it is missing.
+    text : str
+        All of it.
+
+    Raises
+    ------
+    UserError
+        As :func:`atomic_write` does.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> write_text(file, "whole")
+    >>> file.read_text()
+    'whole'
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def make_folder_once(folder, make):
     """Make a folder of the cache that is either complete or absent.
 

@@ -7,7 +7,7 @@ from steps import Runner, make_parser, shorten, training_step
 
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.evaluation.report import markdown_table
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 
 HELP = """\
 Trains both front-ends on the mini corpus with the same batches, losses and
@@ -137,8 +137,7 @@ def compare(arguments):
             )
             ends[name, row.level] = ratio, low, high
     table = markdown_table(lines)
-    with atomic_write(out / "comparison.md") as temporary:
-        temporary.write_text(table, encoding="utf-8")
+    write_text(out / "comparison.md", table)
     print(table)
     for level in sorted({row.level for row in rows}):
         ratio, low, high = ends[LIGHT, level]

@@ -14,7 +14,7 @@ from steps import ROOT, Runner, Step, add_sizes, shorten, training_step
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.errors import UserError, exit_on_user_error
 from speechbrain_ext.evaluation import dissen2024 as paper
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 from speechbrain_ext.frontends.concealment import (
     LinearPrediction,
     MelInterpolation,
@@ -290,8 +290,7 @@ class Reproduction:
             trace = folder / "lossy_signals" / f"{row['ID']}_is_lost.txt"
             write_lost_packets(trace, lost[0])
             texts.append(f"{row['ID']}.wav\t{row['wrd']}\n")
-        with atomic_write(folder / "transcripts.txt") as temporary:
-            temporary.write_text("".join(texts), encoding="utf-8")
+        write_text(folder / "transcripts.txt", "".join(texts))
         return folder
 
     def trainings(self):

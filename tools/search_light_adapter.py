@@ -11,7 +11,7 @@ from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.corpora.prepare import prepare_corpus
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.evaluation.report import markdown_table
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 from speechbrain_ext.frontends.light_adapter import LightAdapter
 
 HELP = """\
@@ -94,8 +94,7 @@ def search(out, epochs, workers):
             ]
         )
     table = markdown_table(lines)
-    with atomic_write(out / "search.md") as temporary:
-        temporary.write_text(table, encoding="utf-8")
+    write_text(out / "search.md", table)
     print(table)
 
 

@@ -18,7 +18,7 @@ import torch
 
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds from one report of what the programs do to the next.
@@ -135,13 +135,11 @@ class Step:
         wanted = json.dumps(state)
         if not begun.is_file() or begun.read_text() != wanted:
             shutil.rmtree(self.folder, ignore_errors=True)
-            with atomic_write(begun) as temporary:
-                temporary.write_text(wanted)
+            write_text(begun, wanted)
 
     def finish(self):
         """Remember that it is finished."""
-        with atomic_write(self.marker) as temporary:
-            temporary.write_text(json.dumps(self._state()))
+        write_text(self.marker, json.dumps(self._state()))
 
     @property
     def seconds(self):
@@ -280,8 +278,7 @@ class Runner:
         with self.lock:
             del self.running[process]
         before = step.seconds if step.timer.is_file() else 0.0
-        with atomic_write(step.timer) as temporary:
-            temporary.write_text(str(before + time.monotonic() - start))
+        write_text(step.timer, str(before + time.monotonic() - start))
         if status:
             raise UserError(
                 f"{step.name}: ended with status {status}: "

@@ -21,7 +21,7 @@ from speechbrain_ext.corpora import mini_languages, mini_sentences
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.corpora.pico import SAMPLE_RATE, Request, synthesise
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write, describe
+from speechbrain_ext.files import describe, write_text
 
 #: To be raised when a change below gives other bytes for the same settings; a
 #: change of the grammar is seen by itself.
@@ -215,8 +215,7 @@ def _make(folder, settings, n_workers):
 
 
 def _mark(folder, state):
-    with atomic_write(folder / MARKER) as temporary:
-        temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+    write_text(folder / MARKER, json.dumps(state, indent=1))
 
 
 def _speak_splits(folder, settings, n_workers):

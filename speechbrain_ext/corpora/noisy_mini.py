@@ -34,7 +34,7 @@ from speechbrain_ext.corpora.mixing import mix_rows
 from speechbrain_ext.corpora.noise_files import NOISE_COLUMNS, find_noises
 from speechbrain_ext.corpora.preparation import newest
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write, describe
+from speechbrain_ext.files import atomic_write, describe, write_text
 
 #: To be raised when a change here or in the noises gives other bytes for the
 #: same settings.
@@ -310,5 +310,4 @@ def _synthesise(folder, partial, settings, n_workers):
 
 
 def _mark(folder, state):
-    with atomic_write(folder / MARKER) as temporary:
-        temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
+    write_text(folder / MARKER, json.dumps(state, indent=1))

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 
 
 def read_text(path, expected):
@@ -207,8 +207,7 @@ def mark_prepared(manifests, settings):
     >>> mark_prepared([Path(tempfile.mkdtemp()) / "train.csv"], {"seed": 1})
     """
     for manifest in manifests:
-        with atomic_write(_record(manifest)) as temporary:
-            temporary.write_text(json.dumps(settings, indent=1))
+        write_text(_record(manifest), json.dumps(settings, indent=1))
 
 
 def _record(manifest):

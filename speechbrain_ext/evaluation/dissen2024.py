@@ -11,7 +11,7 @@ from speechbrain_ext.evaluation.claims import Claim, Comparison, claims_report
 from speechbrain_ext.evaluation.report import markdown_table, save_figure
 from speechbrain_ext.evaluation.results import BARE
 from speechbrain_ext.evaluation.word_errors import read_word_errors
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 
 #: Names of the evaluations that the tables and the claims read. A small Whisper
 #: stands for the paper's base, a larger one for its large-v2.
@@ -278,8 +278,7 @@ def write_reproduction(folder, evaluations, note=""):
     }
     for name, text in texts.items():
         files.append(folder / name)
-        with atomic_write(files[-1]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(files[-1], text)
     return files
 
 

@@ -7,7 +7,7 @@ from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.enhancement_scores import snr_bins, write_scores
 from speechbrain_ext.evaluation.report import markdown_table
 from speechbrain_ext.evaluation.results import result_row, write_results
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 from speechbrain_ext.metrics.bootstrap import (
     bootstrap_interval,
     paired_bootstrap,
@@ -187,10 +187,7 @@ def write_enhancement_report(
         _NOTES,
         note,
     ]
-    with atomic_write(folder / "results.md") as temporary:
-        temporary.write_text(
-            "\n".join(part for part in parts if part), encoding="utf-8"
-        )
+    write_text(folder / "results.md", "\n".join(part for part in parts if part))
     return [*rows, *word_rows]
 
 

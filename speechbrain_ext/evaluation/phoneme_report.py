@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from speechbrain_ext.corpora.preparation import read_text
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.phonemes import VOWELS, PhoneCounts
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import atomic_write, write_text
 
 
 def read_texts(path, system, corruption=None, levels=None, snrs=None):
@@ -170,11 +170,7 @@ def write_phoneme_report(folder, system, baseline, found, **description):
     """
     files = [Path(folder) / f"phonemes.{suffix}" for suffix in ("json", "png")]
     content = {"system": system, "baseline": baseline, **description, **found}
-    with atomic_write(files[0]) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=1, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
+    write_text(files[0], json.dumps(content, indent=1, allow_nan=False) + "\n")
     save_phoneme_figure(files[1], system, baseline, found)
     return files
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from speechbrain_ext.evaluation.results import BARE
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import atomic_write, write_text
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without their
 # yellow, which paper swallows; black is the bare recogniser's.
@@ -71,8 +71,7 @@ def write_report(folder, rows, note=""):
     parts = [title, results_table(rows), _NOTES]
     if note:
         parts.append(note + "\n")
-    with atomic_write(files[0]) as temporary:
-        temporary.write_text("\n".join(parts + sections), encoding="utf-8")
+    write_text(files[0], "\n".join(parts + sections))
     return files
 
 

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import write_text
 
 #: The keys of a row, in order; other programs read them.
 ROW_KEYS = (
@@ -119,8 +119,7 @@ def write_utterances(path, systems):
     [{'system': 'bare'}]
     """
     lines = ",\n".join(json.dumps(one, allow_nan=False) for one in systems)
-    with atomic_write(path) as temporary:
-        temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    write_text(path, f"[\n{lines}\n]\n")
 
 
 def read_utterances(path, make, name):
@@ -212,7 +211,4 @@ def write_results(path, rows):
     >>> json.loads(file.read_text())
     []
     """
-    with atomic_write(path) as temporary:
-        temporary.write_text(
-            json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
+    write_text(path, json.dumps(rows, indent=1, allow_nan=False) + "\n")

@@ -14,7 +14,7 @@ from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.corruption.lost_packets import PACKET_SECONDS
 from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.files import atomic_write, write_text
 from speechbrain_ext.inference.model_folder import (
     check_model_folder,
     save_weights,
@@ -101,21 +101,20 @@ def export_packet_loss_asr(
     ...
     speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
     """
-    folder = Path(folder)
-    text = "# A recogniser that survives packet loss.\n" + _pieces(
-        Path(experiment_folder) / "hyperparams.yaml", _ASR_PIECES
+    text = _pieces(
+        "A recogniser that survives packet loss.",
+        experiment_folder,
+        _ASR_PIECES,
     )
     text += _INTERFACE.format(
         packet_seconds=damage.model.unit,
         zero_lost_frames=isinstance(damage, FeaturePacketLoss),
     )
-    save_weights(folder / "front_end.safetensors", unwrap(front_end), half)
+    trained = {"front_end": front_end}
     if back_end is not None and _is_trained(back_end):
         text += _BACK_END
-        save_weights(folder / "back_end.safetensors", back_end, half)
-    with atomic_write(folder / "hyperparams.yaml") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    _write_config(folder)
+        trained["back_end"] = back_end
+    _write_folder(Path(folder), text, trained, half=half)
 
 
 def export_enhancer(experiment_folder, modules, folder=None, half=False):
@@ -147,14 +146,13 @@ def export_enhancer(experiment_folder, modules, folder=None, half=False):
     speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
     """
     folder = Path(folder or Path(experiment_folder) / "model")
-    text = "# Speech enhancement.\n" + _pieces(
-        Path(experiment_folder) / "hyperparams.yaml", ("features", "front_end")
+    text = _pieces(
+        "Speech enhancement.", experiment_folder, ("features", "front_end")
     )
-    front_end = unwrap(modules["front_end"])
-    save_weights(folder / "front_end.safetensors", front_end, half)
-    with atomic_write(folder / "hyperparams.yaml") as temporary:
-        temporary.write_text(text + _ENHANCER_INTERFACE, encoding="utf-8")
-    _write_config(folder, "PerceptualEnhancer")
+    trained = {"front_end": modules["front_end"]}
+    _write_folder(
+        folder, text + _ENHANCER_INTERFACE, trained, "PerceptualEnhancer", half
+    )
 
 
 def export_robust_asr(experiment_folder, modules, folder=None, half=False):
@@ -186,18 +184,16 @@ def export_robust_asr(experiment_folder, modules, folder=None, half=False):
     speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
     """
     folder = Path(folder or Path(experiment_folder) / "model")
-    text = "# A recogniser that was adapted to an enhancer.\n" + _pieces(
-        Path(experiment_folder) / "hyperparams.yaml", _ASR_PIECES
+    text = _pieces(
+        "A recogniser that was adapted to an enhancer.",
+        experiment_folder,
+        _ASR_PIECES,
     )
     text += _INTERFACE.format(
         packet_seconds=PACKET_SECONDS, zero_lost_frames=False
     )
-    for name in ("front_end", "back_end"):
-        file = folder / f"{name}.safetensors"
-        save_weights(file, unwrap(modules[name]), half)
-    with atomic_write(folder / "hyperparams.yaml") as temporary:
-        temporary.write_text(text + _BACK_END, encoding="utf-8")
-    _write_config(folder, "RobustASR")
+    trained = {name: modules[name] for name in ("front_end", "back_end")}
+    _write_folder(folder, text + _BACK_END, trained, "RobustASR", half)
 
 
 def export_modules(experiment_folder, modules, names, half=False):
@@ -228,12 +224,11 @@ def export_modules(experiment_folder, modules, names, half=False):
     >>> [file.name for file in (folder / "model").iterdir()]
     ['recogniser.safetensors']
     """
-    for name, file in names.items():
-        save_weights(
-            Path(experiment_folder) / "model" / f"{file}.safetensors",
-            unwrap(modules[name]),
-            half,
-        )
+    _save_modules(
+        Path(experiment_folder) / "model",
+        {file: modules[name] for name, file in names.items()},
+        half,
+    )
 
 
 def unwrap(module):
@@ -311,11 +306,7 @@ def export_untrained(front_end, whisper_source, language, folder, beam_size=5):
     text += _INTERFACE.format(
         packet_seconds=PACKET_SECONDS, zero_lost_frames=False
     )
-    folder = Path(folder)
-    save_weights(folder / "front_end.safetensors", module)
-    with atomic_write(folder / "hyperparams.yaml") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    _write_config(folder)
+    _write_folder(Path(folder), text, {"front_end": module})
 
 
 def transplant(model_folder, whisper_source, folder, language=None):
@@ -364,9 +355,9 @@ model's folder
     resolved["back_end"]["language"] = whisper.language
     with atomic_write(folder / "front_end.safetensors") as temporary:
         shutil.copyfile(source / "front_end.safetensors", temporary)
-    with atomic_write(folder / "hyperparams.yaml") as temporary:
-        yaml.dump(resolved, temporary)
-    _write_config(folder)
+    out = io.StringIO()
+    yaml.dump(resolved, out)
+    _write_folder(folder, out.getvalue(), {})
 
 
 def _check_transplant(source, resolved, whisper_source):
@@ -385,13 +376,20 @@ def _check_transplant(source, resolved, whisper_source):
         )
 
 
-def _write_config(folder, interface="PacketLossASR"):
+def _write_folder(folder, text, modules, interface="PacketLossASR", half=False):
+    """Write a model's folder, ``modules`` by the names of their files."""
+    _save_modules(folder, modules, half)
+    write_text(folder / "hyperparams.yaml", text)
     config = {
         "interface": f"speechbrain_ext.inference.{interface}",
         "speechbrain_ext_version": __version__,
     }
-    with atomic_write(folder / "config.json") as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n")
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def _save_modules(folder, modules, half):
+    for name, module in modules.items():
+        save_weights(folder / f"{name}.safetensors", unwrap(module), half)
 
 
 def _is_trained(module):
@@ -404,8 +402,9 @@ def _yaml():
     return yaml
 
 
-def _pieces(file, names):
-    """The resolved definitions of the pieces, as YAML text."""
+def _pieces(title, experiment_folder, names):
+    """A title and the resolved definitions of the pieces, as YAML text."""
+    file = Path(experiment_folder) / "hyperparams.yaml"
     yaml = _yaml()
     try:
         resolved = yaml.load(file.read_text(encoding="utf-8"))
@@ -418,4 +417,4 @@ def _pieces(file, names):
         # An alias is plain YAML; a !ref would need HyperPyYAML to be read.
         resolved[name].yaml_set_anchor(name, always_dump=True)
     yaml.dump({name: resolved[name] for name in names}, out)
-    return out.getvalue()
+    return f"# {title}\n{out.getvalue()}"

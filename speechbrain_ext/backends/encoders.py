@@ -5,11 +5,12 @@ from speechbrain.nnet.RNN import GRU
 from torch import nn
 from torch.nn import functional as F
 
+from speechbrain_ext.backends.layered import Layered
 from speechbrain_ext.features.frames import inside_frames
 from speechbrain_ext.frontends.wide_resnet import WideResNet
 
 
-class WideResNetEncoder(nn.Module):
+class WideResNetEncoder(Layered):
     """The Wide-ResNet-like network, run over whole utterances.
 
     Section V-A of paper 1. It has no recurrence, so that a deep output still
@@ -50,51 +51,14 @@ class WideResNetEncoder(nn.Module):
         self.layers = (*self.network.layers, "dense")
         self.n_outputs = dense
 
-    def forward(self, feats, lengths):
-        """Encode a batch.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, bins].
-        lengths : torch.Tensor
-            [batch], relative.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, frames, dense].
-        """
-        return self.representations(feats, lengths, ["dense"])[0]
-
-    def representations(self, feats, lengths, names):
-        """Return the outputs of named blocks; no later one is run.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, bins].
-        lengths : torch.Tensor
-            [batch], relative.
-        names : list of str
-            Of ``layers``.
-
-        Returns
-        -------
-        list of torch.Tensor
-            [batch, frames, ...].
-        """
-        last = max(self.layers.index(name) for name in names)
-        outputs = [
-            output.transpose(1, 2)
-            for output in self.network(feats, lengths, last + 1)
-        ]
-        if last == len(self.network.layers):
-            outputs.append(self.dense(outputs[-1].flatten(2)))
-        return [outputs[self.layers.index(name)] for name in names]
+    def _outputs(self, feats, lengths):
+        for output in self.network.run(feats, lengths):
+            output = output.transpose(1, 2)
+            yield output
+        yield self.dense(output.flatten(2))
 
 
-class CRDNNEncoder(nn.Module):
+class CRDNNEncoder(Layered):
     """SpeechBrain's CRDNN: convolutions, a recurrent network, a dense one.
 
     Table III of paper 1 tries every part of it. A convolutional block sees 2
@@ -154,50 +118,15 @@ class CRDNNEncoder(nn.Module):
         self.layers = (*convolutions, "rnn", "dnn")
         self.n_outputs = dense
 
-    def forward(self, feats, lengths):
-        """Encode a batch.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, bins].
-        lengths : torch.Tensor
-            [batch], relative.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, frames, dense].
-        """
-        return self.representations(feats, lengths, ["dnn"])[0]
-
-    def representations(self, feats, lengths, names):
-        """Return the outputs of named parts; no later one is run.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, bins].
-        lengths : torch.Tensor
-            [batch], relative.
-        names : list of str
-            Of ``layers``.
-
-        Returns
-        -------
-        list of torch.Tensor
-            [batch, frames, ...].
-        """
+    def _outputs(self, feats, lengths):
         inside = inside_frames(lengths.to(feats.device), feats.shape[1])
         inside = inside[..., None].to(feats.dtype)
-        last = max(self.layers.index(name) for name in names)
-        x, outputs = feats * inside, []
-        for block in list(self.crdnn.CNN.values())[: last + 1]:
+        x = feats * inside
+        for block in self.crdnn.CNN.values():
             x = block(x) * inside[..., None]
-            outputs.append(x)
-        if last >= len(outputs):
-            x = self.crdnn.RNN(x, lengths=lengths)[0]
-            # Packed as far as the longest utterance of the batch reaches.
-            x = F.pad(x, (0, 0, 0, feats.shape[1] - x.shape[1]))
-            outputs += [x, self.crdnn.DNN(x)]
-        return [outputs[self.layers.index(name)] for name in names]
+            yield x
+        x = self.crdnn.RNN(x, lengths=lengths)[0]
+        # Packed as far as the longest utterance of the batch reaches.
+        x = F.pad(x, (0, 0, 0, feats.shape[1] - x.shape[1]))
+        yield x
+        yield self.crdnn.DNN(x)

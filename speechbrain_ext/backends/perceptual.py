@@ -22,7 +22,65 @@ IGNORED = -100
 _MOST_UNITS = 0.5
 
 
-class PerceptualModel(nn.Module):
+class AttentionDecoding:
+    """What recognisers with SpeechBrain's recurrent decoder have in common.
+
+    A child has ``embedding``, ``decoder`` and ``output``.
+
+    Example
+    -------
+    >>> inputs, targets = AttentionDecoding.shift([[3, 4], [5]], bos=1, eos=2)
+    >>> inputs.tolist(), targets.tolist()
+    ([[1, 3, 4], [1, 5, 1]], [[3, 4, 2], [5, 2, -100]])
+    """
+
+    def decoder_logits(self, states, lengths, inputs):
+        """Run the decoder over known units.
+
+        Arguments
+        ---------
+        states : torch.Tensor
+            [batch, positions, channels], the representation ``"encoder"``.
+        lengths : torch.Tensor
+            [batch], relative.
+        inputs : torch.Tensor
+            [batch, units], long; the first is the beginning.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, units, vocabulary]: for the unit after each.
+        """
+        outputs, _ = self.decoder(self.embedding(inputs), states, lengths)
+        return self.output(outputs)
+
+    @staticmethod
+    def shift(rows, bos, eos):
+        """Make what the decoder reads and what it should say.
+
+        Arguments
+        ---------
+        rows : list of list of int
+            The units of each text.
+        bos, eos : int
+            The units that stand for the beginning and the end.
+
+        Returns
+        -------
+        inputs : torch.Tensor
+            [batch, units], long.
+        targets : torch.Tensor
+            [batch, units], long, the end included; ``IGNORED`` past it.
+        """
+        inputs = [torch.tensor([bos, *row]) for row in rows]
+        targets = [torch.tensor([*row, eos]) for row in rows]
+        return (
+            pad_sequence(inputs, True, bos),
+            pad_sequence(targets, True, IGNORED),
+        )
+
+
+class PerceptualModel(AttentionDecoding, nn.Module):
     """A sequence-to-sequence recogniser (section V-A of paper 1).
 
     An encoder with named outputs, a layer for CTC, and a decoder of one layer
@@ -130,26 +188,6 @@ class PerceptualModel(nn.Module):
         )
         return pooled.transpose(1, 2)
 
-    def decoder_logits(self, states, lengths, inputs):
-        """Run the decoder over known units.
-
-        Arguments
-        ---------
-        states : torch.Tensor
-            [batch, positions, channels], the representation ``"encoder"``.
-        lengths : torch.Tensor
-            [batch], relative.
-        inputs : torch.Tensor
-            [batch, units], long; the first is the beginning.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, units, len(units)]: for the unit after each.
-        """
-        outputs, _ = self.decoder(self.embedding(inputs), states, lengths)
-        return self.output(outputs)
-
     def encode_text(self, texts):
         """Turn texts into what the decoder reads and what it should say.
 
@@ -166,12 +204,7 @@ class PerceptualModel(nn.Module):
             [batch, units], long, the end included; ``IGNORED`` past it.
         """
         rows = [self.units.encode(text) for text in texts]
-        inputs = [torch.tensor([BLANK, *row]) for row in rows]
-        targets = [torch.tensor([*row, BLANK]) for row in rows]
-        return (
-            pad_sequence(inputs, True, BLANK),
-            pad_sequence(targets, True, IGNORED),
-        )
+        return self.shift(rows, bos=BLANK, eos=BLANK)
 
     @torch.no_grad()
     def transcribe(self, feats, seconds, beam_size=1, lengths=None):

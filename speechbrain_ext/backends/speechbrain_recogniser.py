@@ -5,10 +5,9 @@ from speechbrain.decoders.seq2seq import S2SRNNGreedySearcher
 from speechbrain.inference.ASR import EncoderDecoderASR
 from speechbrain.processing.features import InputNormalization
 from torch import nn
-from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ext.audio import SAMPLE_RATE
-from speechbrain_ext.backends.perceptual import IGNORED
+from speechbrain_ext.backends.perceptual import AttentionDecoding
 from speechbrain_ext.backends.units import plain_words
 from speechbrain_ext.errors import UserError
 
@@ -16,7 +15,7 @@ from speechbrain_ext.errors import UserError
 _SHORTEST = SAMPLE_RATE // 10
 
 
-class SpeechBrainRecogniser(nn.Module):
+class SpeechBrainRecogniser(AttentionDecoding, nn.Module):
     """An ``EncoderDecoderASR`` whose encoder and decoder are trained.
 
     The paper's recogniser is the one that was trained on LibriSpeech (section
@@ -141,26 +140,6 @@ class SpeechBrainRecogniser(nn.Module):
         encoded = self.encoder(feats[..., 0], lengths)
         return [encoded for _ in names]
 
-    def decoder_logits(self, states, lengths, inputs):
-        """Run the decoder over known units.
-
-        Arguments
-        ---------
-        states : torch.Tensor
-            [batch, positions, channels], the representation ``"encoder"``.
-        lengths : torch.Tensor
-            [batch], relative.
-        inputs : torch.Tensor
-            [batch, units], long; the first is the beginning.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, units, vocabulary]: for the unit after each.
-        """
-        outputs, _ = self.decoder(self.embedding(inputs), states, lengths)
-        return self.output(outputs)
-
     def encode_text(self, texts):
         """Turn texts into what the decoder reads and what it should say.
 
@@ -177,13 +156,9 @@ class SpeechBrainRecogniser(nn.Module):
         targets : torch.Tensor
             [batch, units], long, the end included; ``IGNORED`` past it.
         """
-        bos, eos = self.searcher.bos_index, self.searcher.eos_index
         rows = [self._encode(text) for text in texts]
-        inputs = [torch.tensor([bos, *row]) for row in rows]
-        targets = [torch.tensor([*row, eos]) for row in rows]
-        return (
-            pad_sequence(inputs, True, bos),
-            pad_sequence(targets, True, IGNORED),
+        return self.shift(
+            rows, self.searcher.bos_index, self.searcher.eos_index
         )
 
     def _encode(self, text):

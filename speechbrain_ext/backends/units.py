@@ -18,7 +18,82 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 _SPACE = "|"
 
 
-class Phones:
+class _ListedUnits:
+    """Units that can be listed; children split texts into them, and join them.
+
+    Arguments
+    ---------
+    units : sequence of str
+        All but the blank.
+    kind : str
+        What they are called in an error.
+    """
+
+    def __init__(self, units, kind):
+        self._units = units
+        self._kind = kind
+        self._index = {unit: i for i, unit in enumerate(units, start=1)}
+
+    def __len__(self):
+        """Count the units and the blank."""
+        return 1 + len(self._units)
+
+    def __call__(self, text):
+        """Spell a text in units with spaces between them, to count errors.
+
+        Arguments
+        ---------
+        text : str
+            A transcript.
+
+        Returns
+        -------
+        str
+        """
+        return " ".join(self._split(text))
+
+    def encode(self, text):
+        """Turn a text into indices.
+
+        Arguments
+        ---------
+        text : str
+            A transcript.
+
+        Returns
+        -------
+        list of int
+            Without a beginning or an end.
+
+        Raises
+        ------
+        UserError
+            For a unit that is not listed.
+        """
+        try:
+            return [self._index[unit] for unit in self._split(text)]
+        except KeyError as error:
+            raise UserError(
+                f"{self.column}: {error.args[0]!r} in {text[:60]!r}; expected "
+                f"{self._kind} of {' '.join(self._units)}"
+            ) from None
+
+    def decode(self, indices):
+        """Turn indices into a text.
+
+        Arguments
+        ---------
+        indices : list of int
+            Without a beginning or an end.
+
+        Returns
+        -------
+        str
+        """
+        return self._join([self._units[index - 1] for index in indices])
+
+
+class Phones(_ListedUnits):
     """The 39 phones of the CMU dictionary (Table IV of paper 1: the best).
 
     A text is phones with spaces between them, as a manifest's ``phn`` has it.
@@ -38,69 +113,19 @@ class Phones:
     rate = "PER"
 
     def __init__(self):
-        self._index = {phone: i for i, phone in enumerate(PHONES, start=1)}
+        super().__init__(PHONES, "phones")
 
-    def __len__(self):
-        """Count the units and the blank."""
-        return 1 + len(PHONES)
+    def _split(self, text):
+        return text.split()
 
-    def __call__(self, text):
-        """Spell a text in units with spaces between them, to count errors.
-
-        Arguments
-        ---------
-        text : str
-            A transcript.
-
-        Returns
-        -------
-        str
-        """
-        return " ".join(text.split())
-
-    def encode(self, text):
-        """Turn a text into indices.
-
-        Arguments
-        ---------
-        text : str
-            A transcript.
-
-        Returns
-        -------
-        list of int
-            Without a beginning or an end.
-
-        Raises
-        ------
-        UserError
-            For a phone that is none of the 39.
-        """
-        try:
-            return [self._index[phone] for phone in text.split()]
-        except KeyError as error:
-            raise UserError(
-                f"phn: {error.args[0]!r} in {text[:60]!r}; expected phones of "
-                f"{' '.join(PHONES)}"
-            ) from None
-
-    def decode(self, indices):
-        """Turn indices into a text.
-
-        Arguments
-        ---------
-        indices : list of int
-            Without a beginning or an end.
-
-        Returns
-        -------
-        str
-        """
-        return " ".join(PHONES[index - 1] for index in indices)
+    def _join(self, units):
+        return " ".join(units)
 
 
-class Characters:
+class Characters(_ListedUnits):
     """Letters, the apostrophe and the space (Table IV of paper 1).
+
+    What is none of them is left out of a text.
 
     Example
     -------
@@ -117,56 +142,13 @@ class Characters:
     rate = "CER"
 
     def __init__(self):
-        self._units = [*_LETTERS, _SPACE]
-        self._index = {unit: i for i, unit in enumerate(self._units, start=1)}
+        super().__init__([*_LETTERS, _SPACE], "letters")
 
-    def __len__(self):
-        """Count the units and the blank."""
-        return 1 + len(self._units)
+    def _split(self, text):
+        return _SPACE.join(plain_words(text))
 
-    def __call__(self, text):
-        """Spell a text in units with spaces between them, to count errors.
-
-        Arguments
-        ---------
-        text : str
-            A transcript.
-
-        Returns
-        -------
-        str
-        """
-        return " ".join(_SPACE.join(plain_words(text)))
-
-    def encode(self, text):
-        """Turn a text into indices.
-
-        Arguments
-        ---------
-        text : str
-            A transcript; what is no letter is left out.
-
-        Returns
-        -------
-        list of int
-            Without a beginning or an end.
-        """
-        return [self._index[unit] for unit in _SPACE.join(plain_words(text))]
-
-    def decode(self, indices):
-        """Turn indices into a text.
-
-        Arguments
-        ---------
-        indices : list of int
-            Without a beginning or an end.
-
-        Returns
-        -------
-        str
-        """
-        letters = "".join(self._units[index - 1] for index in indices)
-        return letters.replace(_SPACE, " ")
+    def _join(self, units):
+        return "".join(units).replace(_SPACE, " ")
 
 
 class WordPieces:

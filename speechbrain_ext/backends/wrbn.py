@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from speechbrain_ext.backends.layered import Layered
 from speechbrain_ext.backends.senone_models import N_SENONES
 from speechbrain_ext.features.frames import inside_frames
 
@@ -58,7 +59,7 @@ class UtteranceNorm(nn.Module):
         return (normal * self.weight + self.bias) * inside
 
 
-class WRBN(nn.Module):
+class WRBN(Layered):
     """The second perceptual model of paper 1: convolutions, then recurrence.
 
     It sees all of the utterance. As published: a convolution, three groups of
@@ -67,6 +68,7 @@ class WRBN(nn.Module):
     one's side by side) and a fully connected layer. Published for 80 filterbank
     channels with deltas; here it is given what the enhancer gives, with
     gradients. Theirs normalises inside of the LSTM, this one what it is given.
+    Outputs, the logits of the senones among them, are 0 past an utterance's end.
 
     Arguments
     ---------
@@ -125,50 +127,6 @@ class WRBN(nn.Module):
         blocks = tuple(f"block{i + 1}" for i in range(len(filters)))
         self.layers = ("conv", *blocks, "pool", "blstm1", "blstm2")
         self.layers += ("dense", "senones")
-
-    def forward(self, feats, lengths):
-        """Classify each frame.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, channels].
-        lengths : torch.Tensor
-            [batch], relative.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, frames, senones], logits; 0 past an utterance's end.
-        """
-        return self.representations(feats, lengths, ["senones"])[0]
-
-    def representations(self, feats, lengths, names):
-        """Compute what named layers make of an utterance.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, channels].
-        lengths : torch.Tensor
-            [batch], relative.
-        names : list of str
-            Of ``layers``; none after the last of them is run.
-
-        Returns
-        -------
-        list of torch.Tensor
-            [batch, frames, ...], in the order of ``names``; 0 past an
-            utterance's end.
-        """
-        last = max(self.layers.index(name) for name in names)
-        outputs = {}
-        for name, output in zip(
-            self.layers[: last + 1], self._outputs(feats, lengths)
-        ):
-            if name in names:
-                outputs[name] = output
-        return [outputs[name] for name in names]
 
     def _outputs(self, feats, lengths):
         """Give each layer's output in turn, [batch, frames, ...]."""

@@ -5,7 +5,6 @@ rate) and returns the damaged waveforms and which packets are lost: None here,
 as nothing is.
 """
 
-import copy
 import functools
 import math
 import zlib
@@ -21,36 +20,15 @@ from speechbrain_ext.corpora.noise_files import (
     NoiseCuts,
     find_noises,
 )
-from speechbrain_ext.corruption.randomness import utterance_generators
+from speechbrain_ext.corruption.randomness import (
+    SeededDamage,
+    utterance_generators,
+)
 from speechbrain_ext.errors import UserError
 
 
-class _WaveformDamage:
-    """Applies what children do to one utterance to a batch of them.
-
-    ``name`` says which damage it is in a table of results.
-    """
-
-    def __init__(self, seed, name):
-        self.seed = seed
-        self.name = name
-
-    def with_seed(self, seed):
-        """Make the same damage with another seed.
-
-        Arguments
-        ---------
-        seed : int
-            Seed of the damage.
-
-        Returns
-        -------
-        AdditiveNoise or Reverberation
-            A copy.
-        """
-        other = copy.copy(self)
-        other.seed = seed
-        return other
+class _WaveformDamage(SeededDamage):
+    """Applies what children do to one utterance to a batch of them."""
 
     def __call__(self, wavs, lengths, utterance_ids, epoch, rate=None):
         """Damage a batch.

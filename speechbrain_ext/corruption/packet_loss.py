@@ -5,7 +5,6 @@ What a recipe needs stands here: the damages below, the loss models
 deals with masks (:mod:`speechbrain_ext.corruption.lost_packets`).
 """
 
-import copy
 import math
 
 import torch
@@ -24,6 +23,7 @@ from speechbrain_ext.corruption.lost_packets import (
     zero_lost_frames,
     zero_lost_samples,
 )
+from speechbrain_ext.corruption.randomness import SeededDamage
 from speechbrain_ext.errors import UserError
 
 __all__ = [
@@ -41,34 +41,13 @@ __all__ = [
 ]
 
 
-class _Damage:
-    """A loss model with its seed; children say what a loss does.
-
-    ``name`` says which damage it is in a table of results.
-    """
+class _Damage(SeededDamage):
+    """A loss model with its seed; children say what a loss does."""
 
     def __init__(self, model, seed, name, packet_samples):
+        super().__init__(seed, name)
         self.model = model
-        self.seed = seed
-        self.name = name
         self.packet_samples = packet_samples
-
-    def with_seed(self, seed):
-        """Make the same damage with another seed.
-
-        Arguments
-        ---------
-        seed : int
-            Seed of the damage.
-
-        Returns
-        -------
-        WaveformPacketLoss or FeaturePacketLoss
-            A copy.
-        """
-        other = copy.copy(self)
-        other.seed = seed
-        return other
 
     def draw(self, n_samples, utterance_ids, epoch, rate=None):
         """Say which packets of each utterance are lost.

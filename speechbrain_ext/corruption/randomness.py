@@ -1,5 +1,6 @@
 """Random numbers that depend on the utterance and on nothing else."""
 
+import copy
 import zlib
 
 import numpy as np
@@ -56,3 +57,42 @@ def utterance_generators(seed, epoch, utterance_ids):
         start["state"]["key"] = key
         stream.state = start
         yield generator
+
+
+class SeededDamage:
+    """What damages have in common: a seed, and a name in tables of results.
+
+    Arguments
+    ---------
+    seed : int
+        Seed of the damage.
+    name : str
+        Says which damage it is.
+
+    Example
+    -------
+    >>> damage = SeededDamage(1, "bernoulli")
+    >>> damage.with_seed(2).seed, damage.seed
+    (2, 1)
+    """
+
+    def __init__(self, seed, name):
+        self.seed = seed
+        self.name = name
+
+    def with_seed(self, seed):
+        """Make the same damage with another seed.
+
+        Arguments
+        ---------
+        seed : int
+            Seed of the damage.
+
+        Returns
+        -------
+        SeededDamage
+            A copy, of the same class.
+        """
+        other = copy.copy(self)
+        other.seed = seed
+        return other

@@ -149,7 +149,7 @@ class WideResNet(nn.Module):
         self.layers = tuple(f"block{i + 1}" for i in range(len(channels)))
         self.n_outputs = channels[-1] * n_bins
 
-    def forward(self, feats, lengths, n_blocks=None):
+    def forward(self, feats, lengths):
         """Run the blocks.
 
         Arguments
@@ -158,8 +158,6 @@ class WideResNet(nn.Module):
             [batch, frames, bins].
         lengths : torch.Tensor
             [batch], relative.
-        n_blocks : int, optional
-            Run the first ones only.
 
         Returns
         -------
@@ -167,13 +165,29 @@ class WideResNet(nn.Module):
             Each block's output, [batch, channels, frames, bins], zero past an
             utterance's end.
         """
+        return list(self.run(feats, lengths))
+
+    def run(self, feats, lengths):
+        """Run one block after the other, as long as one is asked for.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, frames, bins].
+        lengths : torch.Tensor
+            [batch], relative.
+
+        Yields
+        ------
+        torch.Tensor
+            A block's output, as :meth:`forward` has it.
+        """
         inside = inside_frames(lengths.to(feats.device), feats.shape[1])
         inside = inside[:, None, :, None].to(feats.dtype)
-        x, outputs = feats[:, None] * inside, []
-        for block in self.blocks[:n_blocks]:
+        x = feats[:, None] * inside
+        for block in self.blocks:
             x = block(x, inside)
-            outputs.append(x)
-        return outputs
+            yield x
 
 
 class WideResNetEnhancer(nn.Module):

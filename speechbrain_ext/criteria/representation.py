@@ -3,6 +3,7 @@
 import torch
 
 from speechbrain_ext.criteria.features import mean_until_end
+from speechbrain_ext.errors import UserError
 
 
 def represent_repaired(restoration, model, names):
@@ -63,7 +64,7 @@ class RepresentationDistance(torch.nn.Module):
 
     Raises
     ------
-    ValueError
+    UserError
         For a layer that the model does not have.
 
     Example
@@ -89,7 +90,7 @@ class RepresentationDistance(torch.nn.Module):
         super().__init__()
         unknown = [name for name in layers if name not in model.layers]
         if unknown:
-            raise ValueError(
+            raise UserError(
                 f"layers: no {unknown[0]!r} in a {type(model).__name__}; "
                 f"expected some of {', '.join(model.layers)}"
             )

@@ -284,3 +284,17 @@ def test_noises_that_are_not_there_are_refused(train, stage_2, tmp_path):
         f"--noise_csv={tmp_path / 'gone.csv'}",
     )
     assert "gone.csv" in refused(ran)
+
+
+def test_a_layer_that_is_not_there_is_refused(train, stage_2, tmp_path):
+    ran = train(
+        "mini_enhance.yaml",
+        tmp_path / "out",
+        *stage_2,
+        "--perceptual_layers=[blok2]",
+    )
+    assert refused(ran) == (
+        "error: layers: no 'blok2' in a FrozenPerceptualModel; expected some "
+        "of block1, block2, dense, encoder"
+    )
+    assert "Traceback" not in ran.stderr

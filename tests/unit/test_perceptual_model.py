@@ -177,7 +177,7 @@ def test_a_frozen_model_gives_gradients_to_its_input_alone():
 
 
 def test_an_unknown_layer_is_named():
-    with pytest.raises(ValueError, match="'block9'.*block1, block2"):
+    with pytest.raises(UserError, match="'block9'.*block1, block2"):
         RepresentationDistance(model(), ["block9"])
 
 

@@ -64,6 +64,9 @@ class PacketLossASR(Pretrained):
 
     MODULES_NEEDED = ["front_end", "features", "back_end"]
     HPARAMS_NEEDED = ["packet_seconds", "zero_lost_frames"]
+    #: Whether exact silence counts as lost where nothing says what was lost;
+    #: where not, nothing was.
+    silence_is_lost = True
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -209,7 +212,9 @@ class PacketLossASR(Pretrained):
                 signal, rate, SAMPLE_RATE
             )
         n = len(resampled)
-        if lost is None:
+        if lost is None and not self.silence_is_lost:
+            gone = torch.zeros(n, dtype=torch.bool)
+        elif lost is None:
             # At the file's own rate: resampling smears the edges of silence.
             silent = silent_runs(signal[None], round(PACKET_SECONDS * rate))
             nearest = torch.arange(n) * rate // SAMPLE_RATE
@@ -337,7 +342,9 @@ class PacketLossASR(Pretrained):
         list of str
             One text an utterance.
         """
-        if lost is None:
+        if lost is None and not self.silence_is_lost:
+            gone = torch.zeros(wavs.shape, dtype=torch.bool)
+        elif lost is None:
             # The padding of a batch is zero as well, without being lost.
             padding = mask_padding(torch.ones_like(wavs), lengths) == 0
             gone = silent_runs(

@@ -1,7 +1,5 @@
 """Speech recognition behind a front-end that takes the noise out."""
 
-import torch
-
 from speechbrain_ext.inference.packet_loss_asr import PacketLossASR
 from speechbrain_ext.inference.perceptual_enhancer import PerceptualEnhancer
 
@@ -23,6 +21,7 @@ class RobustASR(PacketLossASR):
 
     Example
     -------
+    >>> import torch
     >>> from speechbrain_ext.backends.whisper import FrozenWhisper
     >>> from speechbrain_ext.features.log_magnitude import LogMagnitude
     >>> from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
@@ -41,6 +40,8 @@ class RobustASR(PacketLossASR):
     >>> asr.transcribe_batch(torch.zeros(1, 16000), torch.ones(1))
     ['']
     """
+
+    silence_is_lost = False
 
     def enhancer(self):
         """Give the front-end alone, to listen to what the recogniser hears.
@@ -61,48 +62,3 @@ class RobustASR(PacketLossASR):
             hparams={},
             run_opts={"device": str(self.device)},
         )
-
-    def read(self, path, lost=None):
-        """Read a file and say which of its samples were lost.
-
-        Arguments
-        ---------
-        path : str or Path
-            The audio file.
-        lost : str or Path or torch.Tensor, optional
-            A lost-packet file, or bool [packets]; nothing was lost where there
-            is none.
-
-        Returns
-        -------
-        signal : torch.Tensor
-            [time], 16 kHz, zero where it was lost.
-        lost : torch.Tensor
-            [time], bool.
-        """
-        if lost is None:
-            lost = torch.zeros(1, dtype=torch.bool)
-        return super().read(path, lost)
-
-    def transcribe_batch(self, wavs, lengths, lost=None, front_end=True):
-        """Transcribe a batch.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            [batch, time], 16 kHz.
-        lengths : torch.Tensor
-            [batch], relative.
-        lost : torch.Tensor, optional
-            bool [batch, packets]; nothing was lost where there is none.
-        front_end : bool
-            False is the recogniser without the enhancer.
-
-        Returns
-        -------
-        list of str
-            One text an utterance.
-        """
-        if lost is None:
-            lost = torch.zeros(len(wavs), 1, dtype=torch.bool)
-        return super().transcribe_batch(wavs, lengths, lost, front_end)

@@ -4,6 +4,7 @@ What is tested is imported where it is used: this file is read before the root
 conftest.py has settled what libraries read from the environment.
 """
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -92,17 +93,20 @@ def few_steps(manifests):
     return arguments
 
 
-@pytest.fixture
-def train(recipe, monkeypatch):
-    """The recipe's train.py as a module, and what it changes put back."""
+@pytest.fixture(scope="session")
+def loaded_train():
+    """A context that has a recipe's train.py, by the recipe's folder."""
+    return _loaded_train
+
+
+@contextlib.contextmanager
+def _loaded_train(recipe):
+    """The train.py as a module; its logging is put back."""
     spec = importlib.util.spec_from_file_location(
-        "packet_loss_train", recipe / "train.py"
+        f"{recipe.name}_train", recipe / "train.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.chdir(recipe)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    monkeypatch.setenv("SB_GLOBAL_SEED", "0")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield module
@@ -110,6 +114,16 @@ def train(recipe, monkeypatch):
         handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def train(recipe, loaded_train, monkeypatch):
+    """The recipe's train.py as a module, and what it changes put back."""
+    monkeypatch.chdir(recipe)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setenv("SB_GLOBAL_SEED", "0")
+    with loaded_train(recipe) as module:
+        yield module
 
 
 @pytest.fixture

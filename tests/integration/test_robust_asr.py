@@ -1,8 +1,6 @@
 """Stage 3 with SpeechBrain's own recogniser: from train.py to RobustASR."""
 
-import importlib.util
 import json
-import logging
 import sys
 
 import pytest
@@ -101,15 +99,11 @@ def train(
     enhancer,
     speechbrain_source,
     random_whispers,
+    loaded_train,
     tmp_path_factory,
 ):
     """Train with a YAML file of the recipe, in this process."""
     recipe = repository / "recipes" / "Voicebank" / "MTL" / "perceptual_loss"
-    spec = importlib.util.spec_from_file_location(
-        "perceptual_loss_train", recipe / "train.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
     def run(name, *more):
         ran = Run(tmp_path_factory.mktemp("runs") / name)
@@ -138,13 +132,8 @@ def train(
             module.main(*parse_arguments([str(part) for part in arguments]))
         return ran
 
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield run
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with loaded_train(recipe) as module:
+        yield run
 
 
 def _settle(patch, ran):

@@ -52,7 +52,7 @@ class RepresentationDistance(torch.nn.Module):
     ---------
     model : torch.nn.Module
         What has ``layers`` and ``representations``.
-    layers : list of str
+    layers : list of str, or str
         Whose outputs are compared; their distances are summed.
     layer_weights : list of float, optional
         A weight a layer; 1 where none are given.
@@ -88,6 +88,8 @@ class RepresentationDistance(torch.nn.Module):
         self, model, layers, layer_weights=None, power=1, weigh_first=False
     ):
         super().__init__()
+        # On a command line --perceptual_layers block2 is easily written.
+        layers = [layers] if isinstance(layers, str) else list(layers)
         unknown = [name for name in layers if name not in model.layers]
         if unknown:
             raise UserError(
@@ -95,7 +97,7 @@ class RepresentationDistance(torch.nn.Module):
                 f"expected some of {', '.join(model.layers)}"
             )
         self.model = model
-        self.layers = list(layers)
+        self.layers = layers
         self.layer_weights = layer_weights or [1.0] * len(layers)
         self.power = power
         self.weigh_first = weigh_first

@@ -179,6 +179,9 @@ def test_a_frozen_model_gives_gradients_to_its_input_alone():
 def test_an_unknown_layer_is_named():
     with pytest.raises(UserError, match="'block9'.*block1, block2"):
         RepresentationDistance(model(), ["block9"])
+    with pytest.raises(UserError, match="'block9'.*block1, block2"):
+        RepresentationDistance(model(), "block9")
+    assert RepresentationDistance(model(), "block2").layers == ["block2"]
 
 
 # --- Recognition

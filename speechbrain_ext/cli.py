@@ -30,7 +30,7 @@ The same seed and input name lose the same packets.
 
 _ENHANCE_EPILOG = """\
 example:
-  speechbrain-ext enhance noisy.wav clean.wav --model results/mini_enhance/1/model
+  speechbrain-ext enhance noisy.wav clean.wav --model pretrained/mimic-enhance-mini
 
 Audio of any length is enhanced in chunks, in bounded memory.
 """
@@ -39,9 +39,9 @@ _EVALUATE_EPILOG = """\
 examples:
   speechbrain-ext evaluate --model pretrained/plc-whisper-tiny.en \\
       --data /data/LJSpeech-1.1 --rates 0 0.3 0.4 0.5 --seeds 0 1 2 --out results
-  speechbrain-ext evaluate --model results/mini_enhance/1/model \\
+  speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
       --data /data/voicebank --out results
-  speechbrain-ext evaluate --model results/mini_enhance/1/model \\
+  speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
       --data /data/LJSpeech-1.1 --noise /data/noises --snrs 0 5 10 --out results
 
 Writes results.json and results.md, of lost packets also the figure. What is

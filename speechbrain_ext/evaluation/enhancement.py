@@ -258,7 +258,7 @@ def evaluate_enhancement(
     Example
     -------
     >>> evaluate_enhancement(
-    ...     ["mimic=results/mini_enhance/1/model"], "test.csv", "results"
+    ...     ["mimic=pretrained/mimic-enhance-mini"], "test.csv", "results"
     ... )  # doctest: +SKIP
     """
     rows = read_manifest(manifest)

@@ -19,11 +19,12 @@ from speechbrain_ext.audio import SAMPLE_RATE, save_audio
 from speechbrain_ext.errors import UserError, exit_on_user_error
 
 ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "pretrained" / "mimic-enhance-mini"
 
 _EPILOG = """\
 examples:
-  python tools/bench/enhance.py --model MODEL_FOLDER
-  python tools/bench/enhance.py --model MODEL_FOLDER --minutes 60 --threads 2
+  python tools/bench/enhance.py
+  python tools/bench/enhance.py --minutes 60 --threads 2
 
 The last line reads: minutes N seconds N real-time N peak-MB N
 """
@@ -37,7 +38,7 @@ def main():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--model", required=True, metavar="DIR", help="an enhancer's folder"
+        "--model", default=SHIPPED, metavar="DIR", help="(default: %(default)s)"
     )
     parser.add_argument(
         "--minutes", type=float, default=10, metavar="N", help="(default: 10)"

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import soundfile
+import torch
 from scipy.fft import irfft, rfft, rfftfreq
 from scipy.signal import fftconvolve
 from tqdm import tqdm
 
-from speechbrain_ext.audio import SAMPLE_RATE, load_audio
+from speechbrain_ext.audio import SAMPLE_RATE, load_audio, save_audio
 from speechbrain_ext.corpora.manifest import (
     read_manifest,
     write_manifest,
@@ -111,11 +111,10 @@ def make_scene(rng, clips):
     return level(scene, -26)
 
 
-def write(path, signal):
-    """Write 16 bits; what would clip is lowered."""
+def save(path, signal):
+    """Write a recording; what would clip is lowered."""
     signal = signal / max(1, np.abs(signal).max() / PEAK)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, signal, SAMPLE_RATE, subtype="PCM_16")
+    save_audio(path, torch.from_numpy(signal))
 
 
 def generator(seed, name):
@@ -132,7 +131,7 @@ def vary(out, speech, noise, scenes, seed, workers):
         if rng.random() < UNVARIED:
             return row
         path = out / "speech" / f"{row['ID']}.wav"
-        write(path, vary_speech(rng, load_audio(row["wav"]).double().numpy()))
+        save(path, vary_speech(rng, load_audio(row["wav"]).double().numpy()))
         return {**row, "wav": path}
 
     def clips(rng):
@@ -143,7 +142,7 @@ def vary(out, speech, noise, scenes, seed, workers):
         name = f"scene-{number:04d}"
         signal = make_scene(generator(seed, name), clips)
         path = out / "scenes" / f"{name}.wav"
-        write(path, signal)
+        save(path, signal)
         seconds = len(signal) / SAMPLE_RATE
         return {"ID": name, "duration": seconds, "wav": path, "kind": "scene"}
 
@@ -153,6 +152,7 @@ def vary(out, speech, noise, scenes, seed, workers):
         made = pool.map(scene_row, range(scenes))
         made = list(tqdm(made, "scenes", scenes, unit="scenes"))
     write_manifest(out / "speech.csv", varied)
+    # Half: the scenes are made of the same clips.
     write_rows(out / "noise.csv", recordings[::2] + made, NOISE_COLUMNS)
 
 

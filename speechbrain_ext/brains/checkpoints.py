@@ -1,5 +1,6 @@
 """Checkpoints that are either complete or absent."""
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -42,6 +43,9 @@ class AtomicCheckpointer(Checkpointer):
         if if_main_process():
             for left in self.checkpoints_dir.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(left, ignore_errors=True)
+            # Made with the first checkpoint: a run that is refused leaves none.
+            with contextlib.suppress(OSError):
+                self.checkpoints_dir.rmdir()
 
     def save_checkpoint(self, *args, **kwargs):
         """Save everything, then rename the folder into place.
@@ -65,6 +69,7 @@ class AtomicCheckpointer(Checkpointer):
         self._staging = True
         saved = None
         try:
+            self.checkpoints_dir.mkdir(parents=True, exist_ok=True)
             saved = super().save_checkpoint(*args, **kwargs)
             # Other processes may still write their part.
             ddp_barrier()
@@ -136,6 +141,11 @@ class AtomicCheckpointer(Checkpointer):
     def _discard(self):
         for left in self.checkpoints_dir.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
+
+    def _list_checkpoint_dirs(self):
+        if not self.checkpoints_dir.is_dir():
+            return []
+        return super()._list_checkpoint_dirs()
 
     def _new_checkpoint_dirpath(self):
         path = super()._new_checkpoint_dirpath()

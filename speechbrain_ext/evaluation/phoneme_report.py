@@ -70,7 +70,7 @@ def read_texts(path, system, corruption=None, levels=None, snrs=None):
             texts = {
                 key: text
                 for key, text in texts.items()
-                if _is_among(_level(condition, key, snrs), levels)
+                if _is_among(_level(one["level"], key, snrs), levels)
             }
         if texts:
             found[condition] = texts
@@ -82,8 +82,8 @@ def read_texts(path, system, corruption=None, levels=None, snrs=None):
     return found
 
 
-def _level(condition, name, snrs):
-    level = condition[1]
+def _level(level, name, snrs):
+    """The condition's level, or the utterance's own where it has none."""
     return snrs.get(name) if level is None and snrs else level
 
 

@@ -5,9 +5,9 @@ from speechbrain.nnet.RNN import GRU
 from torch import nn
 from torch.nn import functional as F
 
-from speechbrain_ext.backends.layered import Layered
 from speechbrain_ext.features.frames import inside_frames
 from speechbrain_ext.frontends.wide_resnet import WideResNet
+from speechbrain_ext.layered import Layered
 
 
 class WideResNetEncoder(Layered):

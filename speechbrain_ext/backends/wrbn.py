@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from speechbrain_ext.backends.layered import Layered
 from speechbrain_ext.backends.senone_models import N_SENONES
 from speechbrain_ext.features.frames import inside_frames
+from speechbrain_ext.layered import Layered
 
 
 class UtteranceNorm(nn.Module):

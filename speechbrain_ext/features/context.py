@@ -4,6 +4,7 @@ import torch
 import torch.utils.checkpoint
 
 from speechbrain_ext.features.frames import inside_frames
+from speechbrain_ext.layered import named_outputs
 
 
 def stack_context(feats, lengths, past=5, future=5):
@@ -152,10 +153,10 @@ class ContextNetwork(torch.nn.Module):
 
     def _run(self, windows, places, names):
         """Run the windows at some [row, frame] through the stages."""
-        x, outputs = windows[places[:, 0], places[:, 1]], {}
-        last = max(self.layers.index(name) for name in names)
-        for layer in self.layers[: last + 1]:
-            x = self.stages[layer](x)
-            if layer in names:
-                outputs[layer] = x
-        return [outputs[name] for name in names]
+        outputs = self._stage_outputs(windows[places[:, 0], places[:, 1]])
+        return named_outputs(self.layers, outputs, names)
+
+    def _stage_outputs(self, x):
+        for stage in self.stages.values():
+            x = stage(x)
+            yield x

@@ -3,6 +3,39 @@
 from torch import nn
 
 
+def named_outputs(layers, outputs, names):
+    """Compute named outputs of a network, and no later part of it.
+
+    Arguments
+    ---------
+    layers : sequence of str
+        The names of all outputs, in the order in which they are computed.
+    outputs : iterable
+        Gives one output after the other, computing it when it is asked for.
+    names : list of str
+        Those of ``layers`` that are wanted.
+
+    Returns
+    -------
+    list
+        The outputs, in the order of ``names``.
+
+    Example
+    -------
+    >>> squares = (number**2 for number in (1, 2, 3))
+    >>> named_outputs(["one", "two", "three"], squares, ["two", "one"])
+    [4, 1]
+    >>> next(squares)
+    9
+    """
+    last = max(layers.index(name) for name in names)
+    wanted = {}
+    for name, output in zip(layers[: last + 1], outputs):
+        if name in names:
+            wanted[name] = output
+    return [wanted[name] for name in names]
+
+
 class Layered(nn.Module):
     """A network that computes no more than the outputs that are wanted.
 
@@ -57,11 +90,4 @@ class Layered(nn.Module):
         list of torch.Tensor
             [batch, frames, ...], in the order of ``names``.
         """
-        last = max(self.layers.index(name) for name in names)
-        outputs = {}
-        for name, output in zip(
-            self.layers[: last + 1], self._outputs(feats, lengths)
-        ):
-            if name in names:
-                outputs[name] = output
-        return [outputs[name] for name in names]
+        return named_outputs(self.layers, self._outputs(feats, lengths), names)

@@ -56,6 +56,10 @@ $(STAMP): pyproject.toml constraints.txt
 		--use-pep517 --editable '.[pesq]' || echo "warning: pesq was not built;" \
 		"it needs a C compiler and Python's headers. All else works, but" \
 		"there is no PESQ, and none of the composite measures" >&2
+	@LWS_USE_CYTHON=1 $(RUN) -m pip install --constraint constraints.txt \
+		--no-build-isolation --use-pep517 --editable '.[phase]' || \
+		echo "warning: lws was not built; it needs a C++ compiler and Python's" \
+		"headers. Phases are then estimated by Griffin-Lim" >&2
 	@touch $@
 
 demo: setup

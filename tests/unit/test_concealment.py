@@ -7,6 +7,7 @@ from speechbrain_ext.frontends.concealment import (
     LinearPrediction,
     MelInterpolation,
     RepeatPacket,
+    TwoSidedPrediction,
 )
 from speechbrain_ext.frontends.recurrent_concealer import RecurrentConcealer
 
@@ -243,3 +244,68 @@ def test_mels_of_nothing_or_all_lost_stay(share):
     found = MelInterpolation()(feats, torch.tensor([1.0, 0.5]), lost)
     assert torch.equal(found, feats)
     assert torch.equal(MelInterpolation()(feats, torch.ones(2)), feats)
+
+
+# ---- both sides of a gap ---------------------------------------------------
+
+
+def glide():
+    """A tone of 200 to 600 Hz in a second, and a gap of 50 ms."""
+    time = torch.arange(16000) / 16000
+    wavs = torch.sin(2 * torch.pi * (200 * time + 200 * time**2))[None]
+    lost = torch.zeros(1, 16000, dtype=torch.bool)
+    lost[:, 8000:8800] = True
+    return wavs, lost
+
+
+def test_two_sides_know_more_than_one():
+    wavs, lost = glide()
+    errors = [
+        (conceal(wavs * ~lost, torch.ones(1), lost) - wavs).norm()
+        for conceal in (
+            LinearPrediction(hold_samples=800),
+            TwoSidedPrediction(),
+        )
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_two_sides_are_the_same_backwards():
+    wavs, lost = glide()
+    conceal = TwoSidedPrediction()
+    there = conceal(wavs * ~lost, torch.ones(1), lost)
+    wavs, lost = wavs.flip(1), lost.flip(1)
+    back = conceal(wavs * ~lost, torch.ones(1), lost).flip(1)
+    torch.testing.assert_close(there, back, atol=1e-5, rtol=0)
+    assert not torch.equal(there, wavs.flip(1))
+
+
+def test_two_sides_meet_what_was_received():
+    wavs, lost = glide()
+    found = TwoSidedPrediction()(wavs * ~lost, torch.ones(1), lost)
+    assert torch.equal(found[~lost], wavs[~lost])
+    steps = found.diff(dim=1).abs()
+    assert steps.max() < 2 * wavs.diff(dim=1).abs().max()
+
+
+@pytest.mark.parametrize("place", [slice(0, 800), slice(15200, 16000)])
+def test_at_an_end_of_the_file_one_side_fills_the_gap(place):
+    wavs = glide()[0]
+    lost = torch.zeros(1, 16000, dtype=torch.bool)
+    lost[:, place] = True
+    found = TwoSidedPrediction()(wavs * ~lost, torch.ones(1), lost)
+    assert found[:, place].norm() > 0.5 * wavs[:, place].norm()
+
+
+def test_two_sides_do_not_look_past_the_end_or_into_other_gaps():
+    wavs, lost = glide()
+    lost[:, 9000:9500] = True
+    wavs, lengths = wavs * ~lost, torch.tensor([0.75])
+    conceal = TwoSidedPrediction()
+    lost[:, 11500:12000] = True
+    alone = conceal(wavs[:, :12000], torch.ones(1), lost[:, :12000])
+    wavs[:, 12000:] = 9.0
+    found = conceal(wavs, lengths, lost)
+    assert torch.equal(found[:, :12000], alone)
+    lost_loud = torch.where(lost, 9.0, wavs)
+    assert torch.equal(conceal(lost_loud, lengths, lost), found)

@@ -255,6 +255,75 @@ class SegmentLogMagnitude(torch.nn.Module):
         spectrum = spectrum.masked_fill(_with_highest(lost), 0)
         return self._waveform(spectrum, wavs.shape[1], lengths)
 
+    def shaped_noise(self, wavs, lengths, lost, noise):
+        """Put noise of the speech's own spectrum where it is masked.
+
+        The tables' column "Noise" (section 3.1): a bin's energy is its
+        channel's mean over all of the original.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            [batch, time], clean.
+        lengths : torch.Tensor
+            [batch], relative.
+        lost : torch.Tensor
+            bool [batch, frames, 128], True where a bin is masked.
+        noise : torch.Tensor
+            [batch, time], white.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, time].
+
+        Raises
+        ------
+        UserError
+            For a mask of another shape.
+        """
+        speech = self.spectrum(wavs, lengths)
+        self._check_mask(speech[..., :N_BINS], lost)
+        noise = self.spectrum(noise, lengths)
+        # Frames past an utterance's end have neither: the ratio stays.
+        wanted, has = (
+            each.abs().square().sum(dim=1, keepdim=True).sqrt()
+            for each in (speech, noise)
+        )
+        noise = noise * (wanted / has.clamp(min=1e-12))
+        spectrum = torch.where(_with_highest(lost), noise, speech)
+        return self._waveform(spectrum, wavs.shape[1], lengths)
+
+    def touched_samples(self, lost, samples):
+        """Mark the samples that a wholly masked frame takes part in.
+
+        Arguments
+        ---------
+        lost : torch.Tensor
+            bool [batch, frames, 128]; frames that lost all channels count.
+        samples : int
+            How many samples there are.
+
+        Returns
+        -------
+        torch.Tensor
+            bool [batch, time]: what a repair in the time domain has to fill.
+
+        Example
+        -------
+        >>> lost = torch.zeros(1, 8, 128, dtype=torch.bool)
+        >>> lost[:, 2:4] = True
+        >>> features = SegmentLogMagnitude("griffin-lim")
+        >>> features.touched_samples(lost, 1024)[0].nonzero().aminmax()
+        torch.return_types.aminmax(
+        min=tensor(192),
+        max=tensor(575))
+        """
+        frames = lost.all(dim=2)
+        halves = F.pad(frames, (0, 1)) | F.pad(frames, (1, 0))
+        touched = halves.repeat_interleave(HOP_LENGTH, dim=1)
+        return touched[:, _MARGIN : _MARGIN + samples]
+
     def _check_mask(self, feats, lost):
         if lost.shape != feats.shape:
             raise UserError(

@@ -236,3 +236,39 @@ def test_a_missing_package_is_one_line():
     with pytest.raises(UserError, match=r"lws: not installed.*\[phase\]"):
         features("lws")
     assert features("auto").phase == "griffin-lim"
+
+
+# ---- what tables compare with ----------------------------------------------
+
+
+def test_shaped_noise_has_the_speechs_spectrum_in_the_mask_alone(voices):
+    extract, lengths = features(), torch.ones(2)
+    lost = torch.zeros(2, 128, 128, dtype=torch.bool)
+    noise = torch.randn(2, SEGMENT_SAMPLES)
+    same = extract.shaped_noise(voices, lengths, lost, noise)
+    torch.testing.assert_close(same, voices, atol=1e-5, rtol=0)
+    filled = extract.shaped_noise(voices, lengths, ~lost, noise)
+    energies = [
+        extract.spectrum(each, lengths).abs().square().mean(dim=1)
+        for each in (voices, filled)
+    ]
+    # Ten channels together: noise varies, and frames must fit each other.
+    bands = [each[:, :120].unflatten(1, (12, 10)).sum(2) for each in energies]
+    torch.testing.assert_close(bands[1], bands[0], rtol=0.35, atol=1e-3)
+    correlation = torch.corrcoef(torch.stack([voices[0], filled[0]]))[0, 1]
+    assert abs(float(correlation)) < 0.1
+
+
+def test_touched_samples_are_those_that_silence_changes(voices):
+    extract, lengths = features(), torch.ones(2)
+    lost = torch.zeros(2, 128, 128, dtype=torch.bool)
+    lost[0, 5:9] = lost[1, 0] = lost[1, 120:] = True
+    loud = torch.ones_like(voices)
+    changed = (extract.silence(loud, lengths, lost) - 1).abs() > 1e-6
+    touched = extract.touched_samples(lost, SEGMENT_SAMPLES)
+    # At its very ends a window weighs less than can be seen.
+    assert not (changed & ~touched).any()
+    assert (touched & ~changed).sum() < 20
+    # In some channels alone nothing is for the time domain to fill.
+    lost[:, :, 0] = False
+    assert not extract.touched_samples(lost, SEGMENT_SAMPLES).any()

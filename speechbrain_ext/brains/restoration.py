@@ -189,7 +189,10 @@ class RestorationBrain(sb.Brain):
                     damaged, frame_lengths, batch.id, epoch, rate
                 )
                 # Units end with the longest utterance, frames may go on.
-                units = pad(units, (0, frames - units.shape[1]))
+                bins = units.dim() - 2
+                after = frames - units.shape[1]
+                units = pad(units, (*[0, 0] * bins, 0, after))
+                lost = lost.reshape(*lost.shape, *[1] * bins)
                 lost = torch.maximum(lost, units.to(lost.dtype))
         front_end = self.modules.front_end
         if not train and isinstance(front_end, DistributedDataParallel):

@@ -27,7 +27,8 @@ class Restoration:
     frame_lengths : torch.Tensor
         [batch], relative to the features.
     lost : torch.Tensor
-        [batch, frames], the share of each frame that was lost.
+        [batch, frames], the share of each frame that was lost; where masks are
+        of bins, [batch, frames, channels].
     repaired_wavs : torch.Tensor, optional
         [batch, time], what a front-end that takes waveforms made of
         ``damaged_wavs``; None where the front-end takes features.

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from speechbrain_ext.backends.frozen import Frozen
-from speechbrain_ext.backends.layered import Layered
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.layered import Layered
 
 #: Filters of the convolutions of VGG-16's five blocks.
 VGG16 = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)

@@ -13,13 +13,17 @@ from speechbrain_ext.files import atomic_write
 SAMPLE_RATE = 16000
 
 
-def read_audio(path):
+def read_audio(path, start=0.0, duration=None):
     """Read a file as one channel at its own rate.
 
     Arguments
     ---------
     path : str or Path
         A file in any format that libsndfile reads (WAV, FLAC, OGG, MP3, ...).
+    start : float
+        Seconds that are skipped.
+    duration : float, optional
+        Seconds that are read; to the file's end where none are given.
 
     Returns
     -------
@@ -31,8 +35,8 @@ def read_audio(path):
     Raises
     ------
     UserError
-        When the file is missing, not audio, empty, or has NaN or infinite
-        samples.
+        When the file is missing, not audio, empty, ends before ``duration``,
+        or has NaN or infinite samples.
 
     Example
     -------
@@ -47,8 +51,14 @@ def read_audio(path):
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected an audio file")
     try:
+        first, wanted = 0, -1
+        if start or duration is not None:
+            file = soundfile.info(path)
+            first = min(round(start * file.samplerate), file.frames)
+            if duration is not None:
+                wanted = round(duration * file.samplerate)
         samples, sample_rate = soundfile.read(
-            path, dtype="float32", always_2d=True
+            path, wanted, first, dtype="float32", always_2d=True
         )
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         # TypeError: headerless formats want to be told the rate.
@@ -58,6 +68,11 @@ def read_audio(path):
         ) from error
     if len(samples) == 0:
         raise UserError(f"{path}: holds no samples; expected audio")
+    if len(samples) < wanted:
+        raise UserError(
+            f"{path}: ends before {start + duration:g} s; expected the segment "
+            f"of {duration:g} s from {start:g} s on"
+        )
     signal = torch.from_numpy(samples).mean(dim=1)
     if not torch.isfinite(signal).all():
         raise UserError(
@@ -66,7 +81,7 @@ def read_audio(path):
     return signal, sample_rate
 
 
-def load_audio(path, sample_rate=SAMPLE_RATE):
+def load_audio(path, sample_rate=SAMPLE_RATE, start=0.0, duration=None):
     """Read a file as one channel at the wanted rate.
 
     Arguments
@@ -75,6 +90,10 @@ def load_audio(path, sample_rate=SAMPLE_RATE):
         See :func:`read_audio`, which also says what is refused.
     sample_rate : int
         The rate to resample to, in Hz.
+    start : float
+        Seconds that are skipped.
+    duration : float, optional
+        Seconds that are read; to the file's end where none are given.
 
     Returns
     -------
@@ -89,7 +108,7 @@ def load_audio(path, sample_rate=SAMPLE_RATE):
     >>> load_audio(file).shape
     torch.Size([1600])
     """
-    signal, rate = read_audio(path)
+    signal, rate = read_audio(path, start, duration)
     if rate != sample_rate:
         signal = torchaudio.functional.resample(signal, rate, sample_rate)
     return signal

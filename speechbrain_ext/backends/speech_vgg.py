@@ -3,6 +3,7 @@
 Section 2.4 of paper 2, and Beckmann et al. (arXiv:1910.09909), its [26].
 """
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -36,10 +37,11 @@ class SpeechVGG(Layered):
         Of a segment.
     dropout : float
         Share of the dense layers' nodes that training leaves out.
+    words : ListedWords, optional
+        What the outputs stand for, to train it and to read what it finds.
 
     Example
     -------
-    >>> import torch
     >>> channels = [[4, 4], [8, 8], [8], [8], [8]]
     >>> model = SpeechVGG(10, channels, dense=[16])
     >>> model.layers
@@ -60,6 +62,7 @@ class SpeechVGG(Layered):
         n_frames=128,
         n_bins=128,
         dropout=0.5,
+        words=None,
     ):
         super().__init__()
         self.n_frames, self.n_bins = n_frames, n_bins
@@ -77,7 +80,8 @@ class SpeechVGG(Layered):
                 nn.ReLU(),
                 nn.Dropout(dropout),
             ]
-        self.words = nn.Sequential(*layers, nn.Linear(widths[-1], n_words))
+        self.classifier = nn.Sequential(*layers, nn.Linear(widths[-1], n_words))
+        self.words = words
         #: Names of the pools alone: what the deep feature loss compares.
         self.pools = tuple(f"pool{i + 1}" for i in range(len(channels)))
         self.layers = (*self.pools, "words")
@@ -102,7 +106,31 @@ class SpeechVGG(Layered):
                 f"features: have {feats.shape[1]} frames; expected "
                 f"{self.n_frames}, a segment"
             )
-        yield self.words(x.flatten(1))
+        yield self.classifier(x.flatten(1))
+
+    @torch.no_grad()
+    def transcribe(self, feats, seconds, beam_size=1, lengths=None):
+        """Name the words that segments have.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            [batch, frames, bins].
+        seconds : torch.Tensor
+            Not used, nor are ``beam_size`` and ``lengths``: other back-ends
+            want them.
+        beam_size : int
+            Not used.
+        lengths : torch.Tensor, optional
+            Not used.
+
+        Returns
+        -------
+        list of str
+            [batch].
+        """
+        best = self(feats, lengths).argmax(dim=1).tolist()
+        return [self.words.decode([index]) for index in best]
 
 
 def _block(channels):

@@ -8,6 +8,7 @@ import sentencepiece
 
 from speechbrain_ext.corpora.lexicon import PHONES
 from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.corpora.preparation import read_text
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write
 
@@ -274,6 +275,87 @@ class WordPieces:
         str
         """
         return self._pieces.decode(list(indices))
+
+
+class ListedWords:
+    """The words that a classifier knows, read from a file when first needed.
+
+    Arguments
+    ---------
+    path : str or Path
+        Text, a word a line.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "words.txt"
+    >>> _ = file.write_text("morning\\nchurch\\n")
+    >>> words = ListedWords(file)
+    >>> words.encode("church"), words.decode([0])
+    ([1], 'morning')
+    """
+
+    def __init__(self, path):
+        self._path = Path(path)
+
+    @functools.cached_property
+    def _words(self):
+        # A recipe's YAML file is read before its corpus is made.
+        return read_text(self._path, "a word a line").split()
+
+    @functools.cached_property
+    def _index(self):
+        return {word: index for index, word in enumerate(self._words)}
+
+    def __call__(self, text):
+        """Return the text, to count errors.
+
+        Arguments
+        ---------
+        text : str
+            A word.
+
+        Returns
+        -------
+        str
+        """
+        return text
+
+    def encode(self, text):
+        """Look a word up.
+
+        Arguments
+        ---------
+        text : str
+            A word.
+
+        Returns
+        -------
+        list of int
+            Its index.
+
+        Raises
+        ------
+        UserError
+            When it is not listed.
+        """
+        if text not in self._index:
+            raise UserError(f"{self._path}: no {text!r} in it; expected it")
+        return [self._index[text]]
+
+    def decode(self, indices):
+        """Turn indices into words.
+
+        Arguments
+        ---------
+        indices : list of int
+            Of the words.
+
+        Returns
+        -------
+        str
+        """
+        return " ".join(self._words[index] for index in indices)
 
 
 #: Names of the targets of Table IV.

@@ -35,7 +35,8 @@ def manifest_dataset(manifest, max_seconds=30.0, text_column="wrd", noisy=True):
     Returns
     -------
     DynamicItemDataset
-        Items with ``id``, ``sig`` ([time], 16 kHz) and ``wrd``; ``noisy``
+        Items with ``id``, ``sig`` ([time], 16 kHz; of a manifest with
+        ``start``, the segment from there) and ``wrd``; ``noisy``
         ([time], the damaged ``sig``) and ``phn`` (phones separated by spaces,
         empty where they are not known) where the manifest has ``noisy_wav``
         and ``phn``. The manifest's other columns can be asked for.
@@ -64,7 +65,12 @@ def manifest_dataset(manifest, max_seconds=30.0, text_column="wrd", noisy=True):
         row.pop("ID")
     columns = next(iter(rows.values()), {}).keys()
     dataset = DynamicItemDataset(rows)
-    dataset.add_dynamic_item(load_audio, takes="wav", provides="sig")
+    if "start" in columns:
+        dataset.add_dynamic_item(
+            _load_segment, takes=["wav", "start", "duration"], provides="sig"
+        )
+    else:
+        dataset.add_dynamic_item(load_audio, takes="wav", provides="sig")
     keys = ["id", "sig", "wrd"]
     if noisy and "noisy_wav" in columns:
         pairs = [(row["wav"], row["noisy_wav"]) for row in rows.values()]
@@ -77,6 +83,10 @@ def manifest_dataset(manifest, max_seconds=30.0, text_column="wrd", noisy=True):
         keys.append("phn")
     dataset.set_output_keys(keys)
     return dataset
+
+
+def _load_segment(path, start, duration):
+    return load_audio(path, start=start, duration=duration)
 
 
 def _with_text(rows, column, manifest):

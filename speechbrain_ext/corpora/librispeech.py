@@ -67,13 +67,39 @@ LibriSpeech (or the folder that holds it)
     for name, parts in splits.items():
         # A name on its own, from a command line, is not a list of letters.
         parts = [parts] if isinstance(parts, str) else list(parts)
-        folders = [_find_split(data_folder, part) for part in parts]
+        folders = [find_split(data_folder, part) for part in parts]
         manifests[name] = Path(save_folder) / f"{name}.csv"
         _prepare(folders, manifests[name])
     return manifests
 
 
-def _find_split(data_folder, split):
+def find_split(data_folder, split):
+    """Find a split's folder.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        The folder ``LibriSpeech`` or the one that holds it.
+    split : str
+        For example ``train-clean-100``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UserError
+        When there is none.
+
+    Example
+    -------
+    >>> find_split("no/such/folder", "dev-clean")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: no/such/folder: no such folder; expected \
+LibriSpeech (or the folder that holds it)
+    """
     data_folder = Path(data_folder)
     if not data_folder.is_dir():
         raise UserError(

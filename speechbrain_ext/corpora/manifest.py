@@ -11,8 +11,9 @@ from speechbrain_ext.files import atomic_write, describe
 #: what is said.
 COLUMNS = ("ID", "duration", "wav", "spk_id", "wrd")
 #: What a line may hold besides: the damaged recording of ``wav``, its SNR in
-#: dB, the noise in it, and the phones that are said, separated by spaces.
-OPTIONAL_COLUMNS = ("noisy_wav", "snr", "noise", "phn")
+#: dB, the noise in it, the phones that are said, separated by spaces, and where
+#: in ``wav`` the utterance starts, in seconds.
+OPTIONAL_COLUMNS = ("noisy_wav", "snr", "noise", "phn", "start")
 
 
 def read_manifest(path):
@@ -25,7 +26,8 @@ def read_manifest(path):
     ---------
     path : str or Path
         A CSV file with the columns ``ID,duration,wav,spk_id,wrd``, in any
-        order, and perhaps ``noisy_wav,snr,noise,phn``; more columns are kept.
+        order, and perhaps ``noisy_wav,snr,noise,phn,start``; more columns are
+        kept.
         ``$data_root`` or any other variable in ``wav`` is not replaced: paths
         are absolute, or relative to the working folder.
 
@@ -33,15 +35,16 @@ def read_manifest(path):
     -------
     list of dict
         One for each utterance, in the file's order; ``duration`` is a float in
-        seconds, ``snr`` a float in dB or None, everything else a string.
+        seconds, as is ``start``, ``snr`` a float in dB or None, everything else
+        a string.
 
     Raises
     ------
     UserError
         When the file is missing, is not text or holds no utterance; when a
         column is missing (named); and, by the utterance's ID, for a duplicate
-        ID, a duration that is not a positive number, an SNR that is no number,
-        an audio file that does not exist or an empty transcript.
+        ID, a duration that is not a positive number, an SNR or a start that is
+        no number, an audio file that does not exist or an empty transcript.
 
     Example
     -------
@@ -120,8 +123,8 @@ def write_manifest(path, rows):
     rows : iterable of dict
         One for each utterance, in the order to be written, with the keys
         ``ID``, ``duration`` (seconds), ``wav``, ``spk_id`` and ``wrd``. The
-        columns ``noisy_wav``, ``snr`` (dB), ``noise`` and ``phn`` are written
-        when any of them has them.
+        columns ``noisy_wav``, ``snr`` (dB), ``noise``, ``phn`` and ``start``
+        (seconds) are written when any of them has them.
 
     Raises
     ------
@@ -218,27 +221,37 @@ def _check_utterance(where, row):
         raise UserError(f"{where}: no noisy audio file {noisy or '(empty)'}")
     if "snr" in row:
         row["snr"] = _snr(where, row["snr"])
+    if "start" in row:
+        row["start"] = _start(where, row["start"])
 
 
 def _snr(where, text):
     if not text.strip():
         return None
-    try:
-        snr = float(text)
-    except ValueError:
-        snr = math.nan
+    snr = _number(text)
     if not math.isfinite(snr):
         raise UserError(f"{where}: snr is '{text}'; expected a number in dB")
     return snr
 
 
+def _start(where, text):
+    start = _number(text)
+    if not (math.isfinite(start) and start >= 0):
+        raise UserError(f"{where}: start is '{text}'; expected seconds from 0")
+    return start
+
+
 def _duration(where, text):
-    try:
-        duration = float(text)
-    except ValueError:
-        duration = math.nan
+    duration = _number(text)
     if not (math.isfinite(duration) and duration > 0):
         raise UserError(
             f"{where}: duration is '{text}'; expected seconds above 0"
         )
     return duration
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -221,11 +221,11 @@ def _mark(folder, state):
 def _speak_splits(folder, settings, n_workers):
     """Speak all splits; return the rows of each, ``wav`` below ``folder``."""
     language = settings.get("language", "en")
-    voices = _draw_voices(settings["seed"], language)
+    voices = draw_voices(settings["seed"], language)
     said, rows = set(), {}
     for place, split in enumerate(SPLITS):
         (folder / split).mkdir(parents=True)
-        rng = _generator(settings["seed"], place)
+        rng = generator(settings["seed"], place)
         candidates = _candidates(rng, voices[split], said, language)
         rows[split] = _speak_split(
             folder, split, candidates, settings, n_workers
@@ -234,14 +234,48 @@ def _speak_splits(folder, settings, n_workers):
     return rows
 
 
-def _generator(*key):
+def generator(*key):
+    """Make a random generator that stays the same in any version of NumPy.
+
+    Arguments
+    ---------
+    *key : int
+        What its stream is a function of.
+
+    Returns
+    -------
+    numpy.random.Generator
+
+    Example
+    -------
+    >>> generator(1, 2).integers(100) == generator(1, 2).integers(100)
+    True
+    """
     # Named, as NumPy may change which one its default is.
     return numpy.random.Generator(numpy.random.PCG64(key))
 
 
-def _draw_voices(seed, language="en"):
-    """Give each split voices of its own; no two of an accent share a pitch."""
-    rng = _generator(seed, len(SPLITS))
+def draw_voices(seed, language="en"):
+    """Give each split voices of its own; no two of an accent share a pitch.
+
+    Arguments
+    ---------
+    seed : int
+        Of the voices.
+    language : str
+        What they speak.
+
+    Returns
+    -------
+    dict
+        A list of :class:`Voice` by split, one accent after the other.
+
+    Example
+    -------
+    >>> len(draw_voices(1)["test"])
+    8
+    """
+    rng = generator(seed, len(SPLITS))
     voices = {split: [] for split in SPLITS}
     for accent in LANGUAGES[language]:
         pitches = iter(rng.permutation(PITCHES))
@@ -266,14 +300,68 @@ def _candidates(rng, voices, said, language):
         while _spoken_key(sentence) in said:
             sentence = _random_sentence(rng, language)
         said.add(_spoken_key(sentence))
-        request = Request(
-            sentence,
-            LANGUAGES[language][voice.accent],
-            voice.pitch,
-            voice.speed,
-            int(rng.choice(VOLUMES)),
-        )
-        yield voice, request, int(rng.choice(NOISES)), int(rng.integers(2**32))
+        yield voice, *draw_rendition(rng, sentence, voice, language)
+
+
+def draw_rendition(rng, text, voice, language="en"):
+    """Draw how loud something is said, and the noise floor under it.
+
+    Arguments
+    ---------
+    rng : numpy.random.Generator
+        Of the split.
+    text : str
+        What is said.
+    voice : Voice
+        Who speaks.
+    language : str
+        In which language.
+
+    Returns
+    -------
+    request : Request
+        For :func:`~speechbrain_ext.corpora.pico.synthesise`.
+    noise : int
+        Level of the noise floor, in steps of 16 bits.
+    noise_seed : int
+        Its seed.
+
+    Example
+    -------
+    >>> draw_rendition(generator(1), "Good.", Voice("gb", 100, 90))[0].pitch
+    100
+    """
+    request = Request(
+        text,
+        LANGUAGES[language][voice.accent],
+        voice.pitch,
+        voice.speed,
+        int(rng.choice(VOLUMES)),
+    )
+    return request, int(rng.choice(NOISES)), int(rng.integers(2**32))
+
+
+def save_rendition(path, samples, noise, noise_seed):
+    """Write what was said, over its noise floor.
+
+    Arguments
+    ---------
+    path : Path
+        The .wav file.
+    samples : numpy.ndarray
+        [time], int16.
+    noise, noise_seed : int
+        As :func:`draw_rendition` drew them.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "a.wav"
+    >>> save_rendition(file, numpy.zeros(160, numpy.int16), 3, 1)
+    >>> file.stat().st_size
+    364
+    """
+    _write_wav(path, _add_noise_floor(samples, noise, noise_seed))
 
 
 def _spoken_key(sentence):
@@ -307,8 +395,7 @@ def _speak_split(folder, split, candidates, settings, n_workers):
                     continue
                 name = f"mini-{split}-{len(rows):05d}"
                 file = Path(split) / f"{name}.wav"
-                samples = _add_noise_floor(samples, noise, noise_seed)
-                _write_wav(folder / file, samples)
+                save_rendition(folder / file, samples, noise, noise_seed)
                 rows.append(
                     {
                         "ID": name,
@@ -324,9 +411,7 @@ def _speak_split(folder, split, candidates, settings, n_workers):
 
 
 def _add_noise_floor(samples, noise, seed):
-    floor = _generator(seed).integers(
-        -noise, noise, len(samples), endpoint=True
-    )
+    floor = generator(seed).integers(-noise, noise, len(samples), endpoint=True)
     return numpy.clip(samples + floor, -32768, 32767).astype("<i2")
 
 

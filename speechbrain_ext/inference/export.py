@@ -15,10 +15,8 @@ from speechbrain_ext.corruption.lost_packets import PACKET_SECONDS
 from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write, write_text
-from speechbrain_ext.inference.model_folder import (
-    check_model_folder,
-    save_weights,
-)
+from speechbrain_ext.inference.model_folder import check_model_folder
+from speechbrain_ext.weights import save_weights
 
 _ASR_PIECES = ("features", "front_end", "back_end")
 

@@ -204,7 +204,7 @@ def test_sentences_and_voices_are_disjoint(corpus):
 
 
 def test_voices_of_the_whole_corpus_are_disjoint():
-    voices = mini._draw_voices(1234)
+    voices = mini.draw_voices(1234)
     everyone = [voice for split in voices.values() for voice in split]
     assert len(set(everyone)) == len(everyone) == 2 * sum(mini.SPLITS.values())
     for accent in mini.ACCENTS:

@@ -175,6 +175,7 @@ def noisy_row(row, **changes):
 
 
 def test_optional_columns_are_written_where_rows_have_them(tmp_path, row):
+    row["start"] = 0.25
     rows = [noisy_row(row), noisy_row(row, ID="utt-2", snr=None, phn="")]
     write_manifest(tmp_path / "m.csv", rows)
     header = ",".join((*COLUMNS, *OPTIONAL_COLUMNS))

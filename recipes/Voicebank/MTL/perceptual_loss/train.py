@@ -21,7 +21,7 @@ from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.brains.experiment import fit, run, start_experiment
 from speechbrain_ext.corpora.dataset import manifest_dataset
-from speechbrain_ext.inference.model_folder import load_weights
+from speechbrain_ext.weights import load_weights
 
 
 def main(hparams_file, run_opts, overrides):

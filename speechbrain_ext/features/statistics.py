@@ -1,0 +1,69 @@
+"""Statistics of training speech, kept in a file."""
+
+from pathlib import Path
+
+import torch
+
+from speechbrain_ext.corpora.dataset import manifest_dataset
+from speechbrain_ext.corpora.preparation import (
+    is_prepared,
+    mark_prepared,
+    newest,
+)
+from speechbrain_ext.weights import save_weights
+
+
+def fit_statistics(features, manifest, path, batch_size=64, n_workers=0):
+    """Fit features to the speech of a manifest, once.
+
+    Arguments
+    ---------
+    features : torch.nn.Module
+        What has ``fit``, for example
+        :class:`~speechbrain_ext.features.segment_log_magnitude.SegmentLogMagnitude`.
+    manifest : str or Path
+        The training set's.
+    path : str or Path
+        A ``.safetensors`` file for them; it is left as it is where it was made
+        of the same manifest.
+    batch_size : int
+        Utterances that are read at once.
+    n_workers : int
+        Processes that read.
+
+    Raises
+    ------
+    UserError
+        When the manifest or its audio cannot be used, or the file not written.
+
+    Example
+    -------
+    >>> fit_statistics(None, "nowhere.csv", "statistics.safetensors")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.csv: ...
+    """
+    path, manifest = Path(path), Path(manifest)
+    if manifest.is_file():
+        settings = {"manifest": str(manifest), "newest": newest([manifest])}
+        if path.is_file() and is_prepared([manifest], settings):
+            return
+    dataset = manifest_dataset(manifest, noisy=False)
+    dataset.set_output_keys(["sig"])
+    loader = torch.utils.data.DataLoader(
+        dataset,
+        batch_size,
+        num_workers=n_workers,
+        collate_fn=_pad,
+    )
+    features.fit(loader)
+    save_weights(path, features)
+    mark_prepared([manifest], settings)
+
+
+def _pad(items):
+    """Waveforms of different lengths, and their relative lengths."""
+    wavs = [item["sig"] for item in items]
+    longest = max(map(len, wavs))
+    lengths = torch.tensor([len(wav) for wav in wavs]) / longest
+    return torch.nn.utils.rnn.pad_sequence(wavs, True), lengths

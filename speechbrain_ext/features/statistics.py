@@ -1,15 +1,13 @@
 """Statistics of training speech, kept in a file."""
 
+import hashlib
 from pathlib import Path
 
 import torch
 
 from speechbrain_ext.corpora.dataset import manifest_dataset
-from speechbrain_ext.corpora.preparation import (
-    is_prepared,
-    mark_prepared,
-    newest,
-)
+from speechbrain_ext.corpora.preparation import read_text
+from speechbrain_ext.files import write_text
 from speechbrain_ext.weights import save_weights
 
 
@@ -43,11 +41,12 @@ def fit_statistics(features, manifest, path, batch_size=64, n_workers=0):
     ...
     speechbrain_ext.errors.UserError: nowhere.csv: ...
     """
-    path, manifest = Path(path), Path(manifest)
-    if manifest.is_file():
-        settings = {"manifest": str(manifest), "newest": newest([manifest])}
-        if path.is_file() and is_prepared([manifest], settings):
-            return
+    path = Path(path)
+    record = path.with_suffix(".sha256")
+    text = read_text(manifest, "a CSV manifest")
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    if path.is_file() and record.is_file() and record.read_text() == checksum:
+        return
     dataset = manifest_dataset(manifest, noisy=False)
     dataset.set_output_keys(["sig"])
     loader = torch.utils.data.DataLoader(
@@ -58,7 +57,7 @@ def fit_statistics(features, manifest, path, batch_size=64, n_workers=0):
     )
     features.fit(loader)
     save_weights(path, features)
-    mark_prepared([manifest], settings)
+    write_text(record, checksum)
 
 
 def _pad(items):

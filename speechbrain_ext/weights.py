@@ -81,6 +81,7 @@ def save_weights(path, module, half=False):
     Example
     -------
     >>> import tempfile, torch
+    >>> from pathlib import Path
     >>> file = Path(tempfile.mkdtemp()) / "front_end.safetensors"
     >>> save_weights(file, torch.nn.Linear(2, 1))
     >>> load_weights(file, torch.nn.Linear(2, 1))

@@ -27,11 +27,12 @@ class WordPlacement(SeededDamage):
 
     Example
     -------
+    >>> import torch
     >>> place = WordPlacement(seed=1)
     >>> feats = torch.ones(2, 50, 128)
     >>> padded, _ = place(feats, torch.ones(2), ["a", "b"], epoch=0)
-    >>> padded.shape, padded[0].sum() == feats[0].sum()
-    (torch.Size([2, 128, 128]), tensor(True))
+    >>> padded.shape, padded[0].sum(), 50 * 128
+    (torch.Size([2, 128, 128]), tensor(6400.), 6400)
     """
 
     def __init__(

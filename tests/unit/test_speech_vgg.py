@@ -35,7 +35,9 @@ def test_the_layers_are_those_of_vgg_16():
     assert len(convolutions) == 13
     assert [len(block) for block in VGG16] == [2, 2, 3, 3, 3]
     assert {each.kernel_size for each in convolutions} == {(3, 3)}
-    dense = [m.out_features for m in model.words if isinstance(m, nn.Linear)]
+    dense = [
+        m.out_features for m in model.classifier if isinstance(m, nn.Linear)
+    ]
     assert dense == [4096, 4096, 1000]
     # 16 weight layers, which gave it its name.
     assert len(convolutions) + len(dense) == 16

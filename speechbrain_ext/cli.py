@@ -35,6 +35,32 @@ example:
 Audio of any length is enhanced in chunks, in bounded memory.
 """
 
+_INPAINT_EPILOG = """\
+examples:
+  speechbrain-ext inpaint call.wav whole.wav --model FOLDER
+  speechbrain-ext inpaint call.wav whole.wav --model FOLDER --lost lost.txt
+  speechbrain-ext inpaint in.wav out.wav --model FOLDER --mask mask.npy
+  speechbrain-ext inpaint in.wav out.wav --model FOLDER --mask mask.npy \\
+      --estimate-phases
+
+A mask is an array of numpy's, bool [frames, 128], True where a bin is masked: a
+frame is 8 ms of the audio at 16 kHz (as many as it has begun), a channel 62.5 Hz
+from 0 up. To mask the band from 2 to 3 kHz from second 1 to second 2 of 5 s:
+
+  python -c "import numpy; m = numpy.zeros((625, 128), bool); \\
+      m[125:250, 32:48] = True; numpy.save('mask.npy', m)"
+
+A lost-packet file is text, a 0 or 1 a line, a line a 20 ms packet (1 = lost): all
+channels of the frames that it touches are masked. With neither of them, a model
+that has to be told what is lost (an informed one) takes runs of exact digital
+silence of 20 ms or more for it; a blind model finds out by itself and repairs all
+that it hears.
+
+What is not masked stays as it is, phases included. --estimate-phases is the way of
+the paper: all of the output is made from the network's magnitudes. Audio of any
+length is repaired in chunks, in bounded memory.
+"""
+
 _EVALUATE_EPILOG = """\
 examples:
   speechbrain-ext evaluate --model pretrained/plc-whisper-tiny.en \\
@@ -95,7 +121,13 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_transcribe, _add_enhance, _add_corrupt, _add_evaluate):
+    for add in (
+        _add_transcribe,
+        _add_enhance,
+        _add_inpaint,
+        _add_corrupt,
+        _add_evaluate,
+    ):
         add(commands)
     return parser
 
@@ -166,6 +198,11 @@ def _add_enhance(commands):
         "take the noise out of an audio file",
         _ENHANCE_EPILOG,
     )
+    _add_repair(command)
+
+
+def _add_repair(command):
+    """What commands have that make an audio file of another."""
     command.add_argument(
         "input",
         metavar="IN",
@@ -180,6 +217,30 @@ def _add_enhance(commands):
     )
     command.add_argument(
         "--device", metavar="DEVICE", help="for example cpu or cuda:0"
+    )
+
+
+def _add_inpaint(commands):
+    command = _add_command(
+        commands,
+        "inpaint",
+        _inpaint,
+        "repair lost parts of an audio file's spectrum",
+        _INPAINT_EPILOG,
+    )
+    _add_repair(command)
+    lost = command.add_mutually_exclusive_group()
+    lost.add_argument(
+        "--mask",
+        metavar="FILE.npy",
+        help="what is masked, bool [frames, 128]",
+    )
+    lost.add_argument("--lost", metavar="FILE", help="lost-packet file")
+    command.add_argument(
+        "--estimate-phases",
+        action="store_true",
+        help="make all of the output from the network's magnitudes, as in the "
+        "paper, instead of keeping what is not masked",
     )
 
 
@@ -403,9 +464,38 @@ def _print_text(arguments, file, text, signal, lost):
         print(f"{file}: {text}", flush=True)
 
 
+def _check_interface(source, wanted, command):
+    """Refuse a model of another kind, before it is loaded."""
+    from speechbrain_ext.inference.model_folder import interface_name
+
+    name = interface_name(source)
+    if name != wanted:
+        raise UserError(
+            f"{source}: is a model of the kind {name}; expected one of the "
+            f"kind {wanted}, for {command}"
+        )
+
+
+def _inpaint(arguments):
+    from speechbrain_ext.inference import Inpainter
+
+    _check_interface(arguments.model, "Inpainter", "inpaint")
+    inpainter = Inpainter.from_hparams(
+        arguments.model, run_opts=_run_options(arguments)
+    )
+    inpainter.inpaint_file(
+        arguments.input,
+        arguments.output,
+        mask=arguments.mask,
+        lost_packets=arguments.lost,
+        keep_observed=not arguments.estimate_phases,
+    )
+
+
 def _enhance(arguments):
     from speechbrain_ext.inference import PerceptualEnhancer
 
+    _check_interface(arguments.model, "PerceptualEnhancer", "enhance")
     enhancer = PerceptualEnhancer.from_hparams(
         arguments.model, run_opts=_run_options(arguments)
     )
@@ -445,6 +535,12 @@ def _evaluate(arguments):
         source: interface_name(source)
         for source in named_models(arguments.model).values()
     }
+    for source, name in interfaces.items():
+        if name == "Inpainter":
+            raise UserError(
+                f"{source}: is a model of the kind Inpainter; expected models "
+                "of enhancement or of recognition, for evaluate"
+            )
     of_packets = [name == "PacketLossASR" for name in interfaces.values()]
     if all(of_packets):
         _evaluate_packet_loss(arguments)

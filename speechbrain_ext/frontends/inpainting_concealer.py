@@ -84,7 +84,7 @@ def inpaint_segments(network, feats, lengths, lost=None, silence=None):
     if lost is None or not network.informed:
         lost = torch.zeros_like(feats, dtype=torch.bool)
     _check_mask(lost, feats.shape)
-    lost = lost.to(feats.device)
+    lost = lost.to(feats.device) > 0
     feats = fill_mask(feats, lost, "gaps")
     frames = feats.shape[1]
     ends = (lengths * frames).round().clamp(1, frames).int().tolist()
@@ -198,8 +198,8 @@ def inpaint_waveforms(
     if lost is not None:
         frames = count_frames(wavs.shape[1])
         _check_mask(lost, (len(wavs), frames, features.n_bins))
-        lost = lost.to(wavs.device)
-    silence = features(wavs.new_zeros(1, 1), lengths.new_ones(1))[0, 0]
+        lost = lost.to(wavs.device) > 0
+    silence = silent_frame(features)
     found = torch.zeros_like(wavs, dtype=torch.float32)
     ends = (lengths * wavs.shape[1]).round().int()
     # Padding would change the phases that are estimated, and the last frames.
@@ -235,6 +235,31 @@ def count_frames(samples):
     (128, 129)
     """
     return -(-samples // HOP_LENGTH)
+
+
+def silent_frame(features):
+    """Compute the features of digital silence.
+
+    Arguments
+    ---------
+    features : torch.nn.Module
+        As :func:`inpaint_waveforms` takes it.
+
+    Returns
+    -------
+    torch.Tensor
+        [bins].
+
+    Example
+    -------
+    >>> from speechbrain_ext.features.segment_log_magnitude import (
+    ...     SegmentLogMagnitude,
+    ... )
+    >>> silent_frame(SegmentLogMagnitude("griffin-lim")).exp().mean()
+    tensor(1.0000e-05)
+    """
+    one = torch.ones(1, device=features.mean.device)
+    return features(0 * one[None], one)[0, 0]
 
 
 def touched_bins(features, lost):

@@ -54,6 +54,11 @@ pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
         front_end: *front_end
 """
 
+# An inpainter's features carry their statistics.
+_STATISTICS = """\
+        features: *features
+"""
+
 # Where Whisper itself was trained.
 _BACK_END = """\
         back_end: *back_end
@@ -151,6 +156,47 @@ def export_enhancer(experiment_folder, modules, folder=None, half=False):
     _write_folder(
         folder, text + _ENHANCER_INTERFACE, trained, "PerceptualEnhancer", half
     )
+
+
+def export_inpainter(experiment_folder, modules, folder=None, half=False):
+    """Write the folder that ``Inpainter.from_hparams`` loads.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder; its ``hyperparams.yaml`` says what the pieces
+        are.
+    modules : dict
+        A brain's modules; ``features``, with the statistics of its training
+        speech, and ``front_end`` among them.
+    folder : str or Path, optional
+        Where to write ``hyperparams.yaml``, ``features.safetensors``,
+        ``front_end.safetensors`` and ``config.json``; the experiment folder's
+        ``model`` if not given.
+    half : bool
+        Store the network's weights in float16, to ship them; never the
+        statistics, which take no space.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read or written.
+
+    Example
+    -------
+    >>> export_inpainter("nowhere", {"front_end": torch.nn.Identity()})
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
+    """
+    folder = Path(folder or Path(experiment_folder) / "model")
+    text = _pieces(
+        "Speech inpainting.", experiment_folder, ("features", "front_end")
+    )
+    _save_modules(folder, {"features": modules["features"]}, half=False)
+    text += _ENHANCER_INTERFACE + _STATISTICS
+    trained = {"front_end": modules["front_end"]}
+    _write_folder(folder, text, trained, "Inpainter", half)
 
 
 def export_robust_asr(experiment_folder, modules, folder=None, half=False):

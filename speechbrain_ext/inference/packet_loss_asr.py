@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-import torchaudio
 from speechbrain.inference.interfaces import Pretrained
 from torch.nn.utils.rnn import pad_sequence
 
-from speechbrain_ext.audio import SAMPLE_RATE, read_audio
+from speechbrain_ext.audio import SAMPLE_RATE
 from speechbrain_ext.corruption.lost_packets import (
     PACKET_SECONDS,
     lost_samples,
@@ -20,7 +19,11 @@ from speechbrain_ext.inference.model_folder import (
     load_for_ctranslate2,
     one_line_errors,
 )
-from speechbrain_ext.inference.silence import silent_runs, split_at_pauses
+from speechbrain_ext.inference.silence import (
+    load_with_silence,
+    silent_runs,
+    split_at_pauses,
+)
 
 #: 16-bit audio of fewer than two steps is silence, dithered or not.
 _SILENCE = 2 / 32768
@@ -205,26 +208,16 @@ class PacketLossASR(Pretrained):
         lost : torch.Tensor
             [time], bool.
         """
-        signal, rate = read_audio(path)
-        resampled = signal
-        if rate != SAMPLE_RATE:
-            resampled = torchaudio.functional.resample(
-                signal, rate, SAMPLE_RATE
-            )
-        n = len(resampled)
-        if lost is None and not self.silence_is_lost:
-            gone = torch.zeros(n, dtype=torch.bool)
-        elif lost is None:
-            # At the file's own rate: resampling smears the edges of silence.
-            silent = silent_runs(signal[None], round(PACKET_SECONDS * rate))
-            nearest = torch.arange(n) * rate // SAMPLE_RATE
-            gone = silent[0, nearest.clamp(max=len(signal) - 1)]
+        signal, silent = load_with_silence(path)
+        n = len(signal)
+        if lost is None:
+            gone = silent & self.silence_is_lost
         else:
             unit = round(PACKET_SECONDS * SAMPLE_RATE)
             if not isinstance(lost, torch.Tensor):
                 lost = read_lost_packets(lost, -(-n // unit))
             gone = lost_samples(lost[None], unit, n)[0]
-        return resampled.masked_fill(gone, 0.0), gone
+        return signal.masked_fill(gone, 0.0), gone
 
     def transcribe_signal(self, signal, lost, front_end=True):
         """Transcribe one signal of any length.

@@ -5,6 +5,7 @@ from speechbrain.inference.interfaces import Pretrained
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ext.audio import SAMPLE_RATE, load_audio, save_audio
+from speechbrain_ext.inference.chunks import process_in_chunks
 from speechbrain_ext.inference.model_folder import one_line_errors
 
 
@@ -130,23 +131,17 @@ class PerceptualEnhancer(Pretrained):
         torch.Tensor
             [time], on the CPU.
         """
-        length = round(self.chunk_seconds * SAMPLE_RATE)
-        overlap = round(self.overlap_seconds * SAMPLE_RATE)
-        enhanced = torch.zeros(len(signal))
-        fade = torch.linspace(0, 1, overlap)
-        start = 0
-        while True:
-            chunk = signal[start : start + length]
-            part = self.enhance_batch(chunk[None], torch.ones(1))[0].cpu()
-            if start:
-                part[:overlap] *= fade[: len(part)]
-            last = start + length >= len(signal)
-            if not last:
-                part[-overlap:] *= 1 - fade
-            enhanced[start : start + length] += part
-            if last:
-                return enhanced
-            start += length - overlap
+
+        def enhance(start, end):
+            chunk = signal[None, start:end]
+            return self.enhance_batch(chunk, torch.ones(1))[0].cpu()
+
+        return process_in_chunks(
+            enhance,
+            len(signal),
+            round(self.chunk_seconds * SAMPLE_RATE),
+            round(self.overlap_seconds * SAMPLE_RATE),
+        )
 
     def enhance_file(self, path, output=None):
         """Enhance an audio file.

@@ -1,9 +1,11 @@
 """Digital silence and pauses in a waveform."""
 
 import torch
+import torchaudio
 from torch.nn import functional as F
 
-from speechbrain_ext.audio import SAMPLE_RATE
+from speechbrain_ext.audio import SAMPLE_RATE, read_audio
+from speechbrain_ext.corruption.lost_packets import PACKET_SECONDS
 
 _WINDOW_SECONDS = 30.0
 _HOP = 160
@@ -39,6 +41,47 @@ def silent_runs(wavs, min_samples):
     starts = 1 - F.max_pool1d(sound, min_samples, stride=1)
     starts = F.pad(starts, (min_samples - 1, min_samples - 1))
     return F.max_pool1d(starts, min_samples, stride=1)[:, 0].bool()
+
+
+def load_with_silence(path):
+    """Read a file, and where it has a packet or more of exact silence.
+
+    Arguments
+    ---------
+    path : str or Path
+        Audio of any rate, channel count and length.
+
+    Returns
+    -------
+    signal : torch.Tensor
+        [time], 16 kHz.
+    silent : torch.Tensor
+        bool [time], True inside a run of 20 ms or more.
+
+    Raises
+    ------
+    UserError
+        When the file is not audio.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from speechbrain_ext.audio import save_audio
+    >>> file = Path(tempfile.mkdtemp()) / "telephone.wav"
+    >>> save_audio(file, torch.arange(800).div(160).floor() % 2, 8000)
+    >>> signal, silent = load_with_silence(file)
+    >>> signal.shape, silent.sum()
+    (torch.Size([1600]), tensor(960))
+    """
+    signal, rate = read_audio(path)
+    # At the file's own rate: resampling smears the edges of silence.
+    silent = silent_runs(signal[None], round(PACKET_SECONDS * rate))[0]
+    if rate == SAMPLE_RATE:
+        return signal, silent
+    resampled = torchaudio.functional.resample(signal, rate, SAMPLE_RATE)
+    nearest = torch.arange(len(resampled)) * rate // SAMPLE_RATE
+    return resampled, silent[nearest.clamp(max=len(signal) - 1)]
 
 
 def split_at_pauses(signal, lost, window_seconds=_WINDOW_SECONDS):

@@ -11,7 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from speechbrain_ext.evaluation.enhancement_report import COLUMNS
-from speechbrain_ext.evaluation.enhancement_scores import EnhancementScores
+from speechbrain_ext.evaluation.enhancement_scores import (
+    EnhancementScores,
+    pool_scores,
+)
 from speechbrain_ext.evaluation.report import markdown_table
 from speechbrain_ext.evaluation.word_errors import WordErrors
 from speechbrain_ext.metrics.bootstrap import Estimate
@@ -39,7 +42,8 @@ seed may differ by more. No correction is made for the number of comparisons.
 _SCORES_RULE = """\
 Of a score such as PESQ more is better: a comparison of means says that the
 difference is above a margin, 0 or less, and is held where the whole interval is
-above it.
+above it. Where there are several levels, it is the mean over them of an
+utterance's score.
 """
 
 
@@ -56,7 +60,8 @@ class Comparison:
     baseline : str
         Than what.
     levels : tuple of float or None
-        The loss rates whose errors are summed; None takes all there are.
+        The loss rates whose errors are summed, or the sizes of masks whose
+        scores are averaged; None takes all there are.
     margin : float
         How much worse the system may be: the difference of the word error
         rates, a fraction, that the claim stays below, or of the mean scores,
@@ -64,7 +69,7 @@ class Comparison:
     metric : str
         ``"wer"``, or a score of
         :data:`speechbrain_ext.metrics.scoring.METRICS`, of which more is
-        better; over all levels.
+        better.
 
     Example
     -------
@@ -258,7 +263,7 @@ def measure(comparison, results):
     rows = results.get(comparison.evaluation, [])
     names = comparison.system, comparison.baseline
     if comparison.metric != WER:
-        return _measure_scores(comparison.metric, rows, names)
+        return _measure_scores(comparison, rows, names)
     pooled = [
         pool_levels(
             [
@@ -276,15 +281,24 @@ def measure(comparison, results):
     return system.compare(baseline)
 
 
-def _measure_scores(metric, rows, names):
-    by_name = {
-        row.system: row
-        for row in rows
-        if isinstance(row, EnhancementScores) and metric in row.scores
-    }
-    if not by_name.keys() >= set(names):
+def _measure_scores(comparison, rows, names):
+    metric = comparison.metric
+    pooled = [
+        pool_scores(
+            [
+                row
+                for row in rows
+                if isinstance(row, EnhancementScores)
+                and row.system == name
+                and metric in row.scores
+            ],
+            comparison.levels,
+        )
+        for name in names
+    ]
+    if None in pooled:
         return None
-    system, baseline = (by_name[name] for name in names)
+    system, baseline = pooled
     if not len(system.paired(baseline, metric)):
         return None
     return system.compare(baseline, metric)

@@ -37,6 +37,8 @@ class EnhancementScores:
         With which damage.
     seed : int
         The seed of the damage.
+    level : float or None
+        How much of it; None where each utterance has its own.
 
     Example
     -------
@@ -55,6 +57,7 @@ class EnhancementScores:
     test_set: str = "test"
     corruption: str = "noise"
     seed: int = 0
+    level: float | None = None
 
     def undefined(self, metric):
         """Name the clips that have no score.
@@ -152,6 +155,56 @@ class EnhancementScores:
         check_same_utterances(self, baseline)
         pairs = np.array([baseline.scores[metric], self.scores[metric]]).T
         return pairs[np.isfinite(pairs).all(axis=1)]
+
+
+def pool_scores(rows, levels=None):
+    """Average a system's scores over levels, utterance by utterance.
+
+    Arguments
+    ---------
+    rows : sequence of EnhancementScores
+        One system's, a level each, of the same utterances.
+    levels : sequence of float or None
+        Which levels; None takes all.
+
+    Returns
+    -------
+    EnhancementScores or None
+        Without a score for an utterance that lacks one at some level; None
+        where a level is missing, or all are.
+
+    Raises
+    ------
+    UserError
+        When the levels' utterances differ.
+
+    Example
+    -------
+    >>> one = EnhancementScores("a", ["u"], [5], {"pesq": [2.0]}, level=0.1)
+    >>> other = EnhancementScores("a", ["u"], [5], {"pesq": [1.0]}, level=0.2)
+    >>> pool_scores([one, other], (0.1, 0.2)).scores
+    {'pesq': [1.5]}
+    """
+    if levels is not None:
+        rows = [
+            row
+            for level in levels
+            for row in rows
+            if row.level is not None
+            and math.isclose(row.level, level, abs_tol=1e-6)
+        ]
+        if len(rows) != len(levels):
+            return None
+    if not rows:
+        return None
+    for row in rows:
+        check_same_utterances(row, rows[0])
+    scores = {
+        metric: np.mean([row.scores[metric] for row in rows], axis=0).tolist()
+        for metric in rows[0].scores
+        if all(metric in row.scores for row in rows)
+    }
+    return dataclasses.replace(rows[0], scores=scores)
 
 
 def snr_bins(snrs):

@@ -1,0 +1,426 @@
+"""Inpainted speech: how near it is to clean speech, by kind and size of masks.
+
+The experiments of Kegler, Beckmann and Cernak (2019), section 3: segments of
+speech under masks, as they are and through each system, scored against the
+clean segments.
+"""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from speechbrain_ext.corruption.masks import KINDS
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.evaluation.enhancement_scores import EnhancementScores
+from speechbrain_ext.evaluation.inpainting_panels import (
+    panels_file,
+    save_panels,
+)
+from speechbrain_ext.evaluation.inpainting_report import (
+    inpainting_tables,
+    write_inpainting_report,
+)
+from speechbrain_ext.evaluation.inpainting_systems import (
+    GAPS,
+    LPC,
+    NOISE,
+    REFERENCES,
+    RESYNTHESISED,
+    Masking,
+    Reference,
+    fingerprint,
+    load_inpainting_system,
+)
+from speechbrain_ext.evaluation.inpainting_tables import UNDAMAGED, mask_name
+from speechbrain_ext.evaluation.segments import load_segment, read_segments
+from speechbrain_ext.evaluation.systems import named_models
+from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
+from speechbrain_ext.files import write_text
+from speechbrain_ext.metrics.scoring import METRICS, score_pairs
+
+#: The paper's sizes of masks.
+SIZES = (0.1, 0.2, 0.3, 0.4)
+
+#: What ``--debug`` leaves of a test set.
+_DEBUG_SEGMENTS = 2
+# Bounds the memory that all systems' speech takes before it is scored.
+_SEGMENTS_AT_ONCE = 512
+
+
+def evaluate_inpainting(
+    models,
+    manifest,
+    results_folder,
+    kinds=KINDS,
+    sizes=SIZES,
+    seed=0,
+    metrics=("stoi", "pesq"),
+    n_workers=None,
+    n_panels=3,
+    batch_size=16,
+    test_set=None,
+    ceiling=True,
+    note="",
+    run_opts=None,
+    debug=False,
+    progressbar=True,
+):
+    """Evaluate models' folders beside gaps, noise and linear prediction.
+
+    Writes ``results.json``, ``results.md``, ``scores.json`` and spectrograms,
+    and prints the tables. What is finished is kept in ``finished``: run again
+    with the same settings, or with more models, it goes on.
+
+    Arguments
+    ---------
+    models : str or Path or sequence of these
+        Folders or hub ids, each perhaps with a name, ``NAME=SOURCE``; under
+        the paper's names the tables have the paper's numbers beside them.
+    manifest : str or Path
+        The test set's CSV manifest, as
+        :func:`~speechbrain_ext.evaluation.segments.read_segments` takes it.
+    results_folder : str or Path
+        Where the results go.
+    kinds : sequence of str
+        Of :data:`speechbrain_ext.corruption.masks.KINDS`.
+    sizes : sequence of float
+        Shares that are masked, above 0.
+    seed : int
+        Of the masks.
+    metrics : sequence of str
+        Of :data:`speechbrain_ext.metrics.scoring.METRICS`.
+    n_workers : int or None
+        Processes that compute the metrics; None is one a core.
+    n_panels : int
+        Segments to draw of each model and kind of masks.
+    batch_size : int
+        Segments at once.
+    test_set : str or None
+        The test set's name in the results; None is the manifest's.
+    ceiling : bool
+        Whether to score clean magnitudes with estimated phases as well.
+    note : str
+        A paragraph for results.md.
+    run_opts : dict or None
+        SpeechBrain's run options, for example the device.
+    debug : bool
+        Evaluate two segments only, to see that all works.
+    progressbar : bool
+        Whether to show one.
+
+    Returns
+    -------
+    list of dict
+        The rows of ``results.json``.
+
+    Raises
+    ------
+    UserError
+        When a model, the manifest or its audio cannot be used, a kind, size or
+        metric is none, or the results cannot be written.
+
+    Example
+    -------
+    >>> evaluate_inpainting(
+    ...     ["speechVGG=runs/1/model"], "test.csv", "results"
+    ... )  # doctest: +SKIP
+    """
+    rows = read_segments(manifest)
+    systems = {
+        name: load_inpainting_system(source, run_opts)
+        for name, source in named_models(models).items()
+    }
+    return evaluate_inpainting_systems(
+        systems,
+        rows[:_DEBUG_SEGMENTS] if debug else rows,
+        results_folder,
+        kinds=kinds,
+        sizes=sizes,
+        seed=seed,
+        metrics=metrics,
+        n_workers=n_workers,
+        n_panels=n_panels,
+        batch_size=batch_size,
+        test_set=test_set or Path(manifest).stem,
+        ceiling=ceiling,
+        note=note,
+        progressbar=progressbar,
+    )
+
+
+def evaluate_inpainting_systems(
+    systems,
+    rows,
+    results_folder,
+    kinds=KINDS,
+    sizes=SIZES,
+    seed=0,
+    metrics=("stoi", "pesq"),
+    n_workers=None,
+    n_panels=3,
+    batch_size=16,
+    test_set="test",
+    ceiling=True,
+    note="",
+    progressbar=True,
+):
+    """Evaluate systems on the same masked segments and write the results.
+
+    Arguments
+    ---------
+    systems : dict
+        :class:`~speechbrain_ext.evaluation.inpainting_systems.InpaintingSystem`
+        by name; the references have the features of the first.
+    rows : list of dict
+        As :func:`~speechbrain_ext.evaluation.segments.read_segments` gives
+        them.
+    results_folder : str or Path
+        Where the results go.
+    kinds : sequence of str
+        Kinds of masks.
+    sizes : sequence of float
+        Shares that are masked.
+    seed : int
+        Of the masks.
+    metrics : sequence of str
+        Of :data:`speechbrain_ext.metrics.scoring.METRICS`.
+    n_workers : int or None
+        Processes that compute the metrics.
+    n_panels : int
+        Segments to draw of each model and kind of masks.
+    batch_size : int
+        Segments at once.
+    test_set : str
+        The test set's name.
+    ceiling : bool
+        Whether to score clean magnitudes with estimated phases as well.
+    note : str
+        A paragraph for results.md.
+    progressbar : bool
+        Whether to show one.
+
+    Returns
+    -------
+    list of dict
+        The rows of ``results.json``.
+
+    Raises
+    ------
+    UserError
+        When audio, a kind, a size or a metric cannot be used, a system has a
+        reference's name, or the results cannot be written.
+
+    Example
+    -------
+    >>> evaluate_inpainting_systems(
+    ...     {}, read_segments("test.csv"), "results"
+    ... )  # doctest: +SKIP
+    """
+    _check(systems, rows, kinds, sizes, metrics, batch_size)
+    folder = Path(results_folder)
+    kept = _Kept(folder / "finished", rows, metrics)
+    features = SegmentLogMagnitude()
+    if systems:
+        features = next(iter(systems.values())).features
+    contenders = {
+        **{name: Reference(name, features) for name in (GAPS, NOISE, LPC)},
+        **systems,
+    }
+    cells = [Masking(kind, size, seed) for kind in kinds for size in sizes]
+    work = [
+        (cell, {n: s for n, s in contenders.items() if s.applies(cell.kind)})
+        for cell in cells
+    ]
+    if ceiling:
+        own = {RESYNTHESISED: Reference(RESYNTHESISED, features)}
+        work.append((None, own))
+    score = _Scorer(rows, metrics, batch_size, n_workers, progressbar)
+    scores = []
+    for masking, entrants in work:
+        found = _finish_cell(kept, score, masking, entrants)
+        scores += [
+            _as_scores(name, rows, values, masking, seed, test_set)
+            for name, values in found.items()
+        ]
+    informed = [name for name, one in systems.items() if one.informed]
+    blind = [name for name in systems if name not in informed]
+    figures = _draw(systems, rows[:n_panels], folder, kinds, sizes, seed)
+    results = write_inpainting_report(
+        folder, scores, informed, blind, figures, note
+    )
+    print(inpainting_tables(results, informed, blind))
+    return results
+
+
+def _check(systems, rows, kinds, sizes, metrics, batch_size):
+    if not rows:
+        raise UserError("test set: no segment; expected one or more")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds or len(set(kinds)) < len(kinds):
+        raise UserError(
+            f"kinds: are {', '.join(kinds) or 'none'}; expected some of "
+            f"{', '.join(KINDS)}, each once"
+        )
+    listed = ", ".join(f"{size:g}" for size in sizes)
+    if (
+        not sizes
+        or not all(0 < size <= 1 for size in sizes)
+        or len(set(sizes)) < len(sizes)
+    ):
+        raise UserError(
+            f"sizes: are {listed or 'none'}; expected shares above 0, up to 1, "
+            "each once"
+        )
+    if not metrics or not set(metrics) <= set(METRICS):
+        raise UserError(
+            f"metrics: are {', '.join(metrics) or 'none'}; expected some of "
+            f"{', '.join(METRICS)}"
+        )
+    if batch_size < 1:
+        raise UserError(f"batch_size: is {batch_size}; expected 1 or more")
+    for name in systems:
+        if name in REFERENCES:
+            raise UserError(f"model {name}: expected another name")
+
+
+class _Kept:
+    """Scores of finished systems and cells, in a file each."""
+
+    def __init__(self, folder, rows, metrics):
+        self.folder = folder
+        self.metrics = list(metrics)
+        digest = hashlib.blake2b(digest_size=16)
+        for row in rows:
+            digest.update(json.dumps(row["ID"]).encode())
+            digest.update(load_segment(row).numpy().tobytes())
+        self.speech = digest.hexdigest()
+
+    def file(self, system, masking):
+        key = fingerprint(system, masking, self.speech, self.metrics)
+        return self.folder / f"{key}.json"
+
+    def get(self, system, masking):
+        """Scores by metric, None where they are not finished."""
+        try:
+            found = json.loads(self.file(system, masking).read_text())["scores"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return {
+            metric: [math.nan if one is None else one for one in found[metric]]
+            for metric in self.metrics
+        }
+
+    def add(self, name, system, masking, scores):
+        plain = {
+            metric: [one if math.isfinite(one) else None for one in values]
+            for metric, values in scores.items()
+        }
+        # All but the scores is for people.
+        text = json.dumps(
+            {"system": name, "masks": str(masking), "scores": plain}
+        )
+        write_text(self.file(system, masking), text + "\n")
+
+
+class _Scorer:
+    """Scores systems on one cell, all on the same segments at once."""
+
+    def __init__(self, rows, metrics, batch_size, n_workers, progressbar):
+        self.rows = rows
+        self.metrics = metrics
+        self.batch_size = batch_size
+        self.n_workers = n_workers
+        self.progressbar = progressbar
+
+    def __call__(self, masking, systems):
+        """Scores by metric, of each system, in the segments' order."""
+        title = UNDAMAGED
+        if masking is not None:
+            title = mask_name(masking.kind, masking.size)
+        scores = {name: {one: [] for one in self.metrics} for name in systems}
+        with tqdm(
+            total=len(self.rows) * len(systems),
+            desc=title,
+            disable=not self.progressbar,
+        ) as bar:
+            for start in range(0, len(self.rows), _SEGMENTS_AT_ONCE):
+                rows = self.rows[start : start + _SEGMENTS_AT_ONCE]
+                pairs = self._pairs(rows, masking, systems, bar)
+                found = iter(
+                    score_pairs(
+                        pairs, self.metrics, self.n_workers, self.progressbar
+                    )
+                )
+                for name in systems:
+                    for _, values in zip(rows, found):
+                        for metric in self.metrics:
+                            scores[name][metric].append(values[metric])
+        return scores
+
+    def _pairs(self, rows, masking, systems, bar):
+        """Clean and repaired segments, system after system."""
+        clean = torch.stack([load_segment(row) for row in rows])
+        pairs = []
+        for system in systems.values():
+            for start in range(0, len(rows), self.batch_size):
+                part = slice(start, start + self.batch_size)
+                ids = [row["ID"] for row in rows[part]]
+                repaired = system.process(clean[part], ids, masking).cpu()
+                pairs += zip(clean[part], repaired)
+                bar.update(len(ids))
+        return pairs
+
+
+def _finish_cell(kept, score, masking, systems):
+    """All systems' scores in a cell, those that are kept and the others."""
+    found = {
+        name: kept.get(system, masking) for name, system in systems.items()
+    }
+    waiting = {name: systems[name] for name in found if found[name] is None}
+    if waiting:
+        for name, scores in score(masking, waiting).items():
+            kept.add(name, systems[name], masking, scores)
+            found[name] = scores
+    return found
+
+
+def _as_scores(name, rows, scores, masking, seed, test_set):
+    ids = [row["ID"] for row in rows]
+    return EnhancementScores(
+        name,
+        ids,
+        [math.nan] * len(ids),
+        scores,
+        test_set=test_set,
+        corruption=UNDAMAGED if masking is None else masking.kind,
+        seed=seed,
+        level=0.0 if masking is None else masking.size,
+    )
+
+
+def _draw(systems, rows, folder, kinds, sizes, seed):
+    """Spectrograms of each model and kind of masks, of a middle size."""
+    if not rows:
+        return []
+    ids = [row["ID"] for row in rows]
+    wavs = torch.stack([load_segment(row) for row in rows])
+    size = sorted(sizes)[len(sizes) // 2]
+    files = []
+    for kind in kinds:
+        for name, system in systems.items():
+            # Segments, then clean, damaged, repaired.
+            panels = torch.stack(
+                system.repair(wavs, ids, Masking(kind, size, seed)), dim=1
+            )
+            file = panels_file(folder, kind, name)
+            save_panels(
+                file,
+                dict(zip(ids, panels.cpu())),
+                f"{name}: {mask_name(kind, size)}, {system.filling}",
+            )
+            files.append(file)
+    return files

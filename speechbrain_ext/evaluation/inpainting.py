@@ -1,6 +1,6 @@
 """Inpainted speech: how near it is to clean speech, by kind and size of masks.
 
-The experiments of Kegler, Beckmann and Cernak (2019), section 3: segments of
+The experiments of Kegler, Beckmann and Cernak (2020), section 3: segments of
 speech under masks, as they are and through each system, scored against the
 clean segments.
 """

@@ -1,7 +1,7 @@
-"""What Kegler, Beckmann and Cernak (2019) report and claim, as facts.
+"""What Kegler, Beckmann and Cernak report and claim, as facts.
 
-"Deep Speech Inpainting of Time-frequency Masks" (Interspeech 2020), Tables 2
-and 3: means over the segments of LibriSpeech's dev-clean.
+"Deep Speech Inpainting of Time-frequency Masks" (arXiv 2019, Interspeech 2020),
+Tables 2 and 3: means over the segments of LibriSpeech's dev-clean.
 """
 
 import math

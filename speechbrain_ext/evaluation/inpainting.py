@@ -45,6 +45,9 @@ from speechbrain_ext.metrics.scoring import METRICS, score_pairs
 #: The paper's sizes of masks.
 SIZES = (0.1, 0.2, 0.3, 0.4)
 
+#: What a system's name ends in where what is not masked is kept as it was.
+OBSERVED = ", observed kept"
+
 #: What ``--debug`` leaves of a test set.
 _DEBUG_SEGMENTS = 2
 # Bounds the memory that all systems' speech takes before it is scored.
@@ -64,6 +67,7 @@ def evaluate_inpainting(
     batch_size=16,
     test_set=None,
     ceiling=True,
+    keep_observed=True,
     note="",
     run_opts=None,
     debug=False,
@@ -103,6 +107,9 @@ def evaluate_inpainting(
         The test set's name in the results; None is the manifest's.
     ceiling : bool
         Whether to score clean magnitudes with estimated phases as well.
+    keep_observed : bool
+        Whether to score informed models a second time, keeping what is not
+        masked as it was; those systems are named ``NAME, observed kept``.
     note : str
         A paragraph for results.md.
     run_opts : dict or None
@@ -130,10 +137,12 @@ def evaluate_inpainting(
     ... )  # doctest: +SKIP
     """
     rows = read_segments(manifest)
-    systems = {
-        name: load_inpainting_system(source, run_opts)
-        for name, source in named_models(models).items()
-    }
+    systems = {}
+    for name, source in named_models(models).items():
+        system = load_inpainting_system(source, run_opts)
+        systems[name] = system
+        if keep_observed and system.informed:
+            systems[f"{name}{OBSERVED}"] = system.keeping_observed()
     return evaluate_inpainting_systems(
         systems,
         rows[:_DEBUG_SEGMENTS] if debug else rows,
@@ -413,9 +422,8 @@ def _draw(systems, rows, folder, kinds, sizes, seed):
     for kind in kinds:
         for name, system in systems.items():
             # Segments, then clean, damaged, repaired.
-            panels = torch.stack(
-                system.repair(wavs, ids, Masking(kind, size, seed)), dim=1
-            )
+            *panels, _ = system.repair(wavs, ids, Masking(kind, size, seed))
+            panels = torch.stack(panels, dim=1)
             file = panels_file(folder, kind, name)
             save_panels(
                 file,

@@ -201,6 +201,9 @@ class InpaintingSystem:
         ``"additive"``.
     settings : str
         What decides its speech besides its weights.
+    keep_observed : bool
+        Whether bins that are not masked stay as they were, with their phases;
+        as in the paper, all phases are estimated where they do not.
 
     Example
     -------
@@ -218,10 +221,25 @@ class InpaintingSystem:
     torch.Size([1, 16384])
     """
 
-    def __init__(self, inpainter, filling="gaps", settings=""):
+    def __init__(
+        self, inpainter, filling="gaps", settings="", keep_observed=False
+    ):
         self.inpainter = inpainter
         self.filling = filling
+        self.keep_observed = keep_observed
         self._settings = settings
+
+    def keeping_observed(self):
+        """Make the same system, but for bins that are not masked.
+
+        Returns
+        -------
+        InpaintingSystem
+            It keeps them, phases included.
+        """
+        return InpaintingSystem(
+            self.inpainter, self.filling, self._settings, keep_observed=True
+        )
 
     @property
     def features(self):
@@ -258,6 +276,7 @@ class InpaintingSystem:
         return {
             "filling": self.filling,
             "settings": self._settings,
+            "keep_observed": self.keep_observed,
             "features": _features_settings(self.features),
             "weights": _digest(getattr(self.inpainter, "state_dict", dict)()),
         }
@@ -278,18 +297,20 @@ class InpaintingSystem:
         Returns
         -------
         tuple of torch.Tensor
-            The clean, the damaged and the repaired features, [batch, frames,
-            bins] each.
+            The clean, the damaged and the repaired features, and the mask,
+            [batch, frames, bins] each.
         """
         wavs, lengths = _to(self.features, wavs, torch.ones(len(wavs)))
         feats = self.features(wavs, lengths)
         damaged, lost = masking.damage(feats, ids, self.filling)
         repaired = self.inpainter.inpaint_features(damaged, lengths, lost)
-        return feats, damaged, repaired
+        if self.keep_observed:
+            repaired = torch.where(lost, repaired, feats)
+        return feats, damaged, repaired, lost
 
     @torch.no_grad()
     def process(self, wavs, ids, masking):
-        """Mask segments, repair them, and estimate phases from magnitudes.
+        """Mask segments, repair them, and estimate phases.
 
         Arguments
         ---------
@@ -305,9 +326,10 @@ class InpaintingSystem:
         torch.Tensor
             [batch, time].
         """
-        *_, repaired = self.repair(wavs, ids, masking)
+        *_, repaired, lost = self.repair(wavs, ids, masking)
         wavs, lengths = _to(self.features, wavs, torch.ones(len(wavs)))
-        return self.features.resynthesise(repaired, wavs, lengths)
+        observed = lost if self.keep_observed else None
+        return self.features.resynthesise(repaired, wavs, lengths, observed)
 
 
 def load_inpainting_system(source, run_opts=None):

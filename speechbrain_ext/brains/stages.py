@@ -14,8 +14,8 @@ def run_stage(script, hparams_file, run_opts, overrides):
 
     The YAML file has, besides what
     :func:`~speechbrain_ext.brains.experiment.fit` needs: ``prepare`` and, of
-    features with statistics, ``fit_statistics``, called unless ``skip_prep``;
-    ``pretrained``, files of weights by the name of what takes them; ``brain``,
+    features with statistics, ``fit_statistics``, called unless ``skip_prep``,
+    and ``statistics``, the file that it writes; ``pretrained``, files of weights by the name of what takes them; ``brain``,
     called with what SpeechBrain wants; ``noisy``, whether a split is read with
     its noise, and ``text_column``; ``export``, called with the output folder
     and the modules; and ``evaluate``, called with ``NAME=FOLDER``, or null.
@@ -46,6 +46,8 @@ def run_stage(script, hparams_file, run_opts, overrides):
         run_on_main(hparams["prepare"])
         if "fit_statistics" in hparams:
             run_on_main(hparams["fit_statistics"])
+    if "fit_statistics" in hparams:
+        load_weights(hparams["statistics"], hparams["features"])
     for name, file in (hparams["pretrained"] or {}).items():
         load_weights(file, hparams[name])
 

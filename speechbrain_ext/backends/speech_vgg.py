@@ -90,13 +90,15 @@ class SpeechVGG(Layered):
                 # Without batch normalisation the default dies out in 13 layers.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
+        # Twice as fast on a CPU.
+        self.to(memory_format=torch.channels_last)
 
     def _outputs(self, feats, lengths):
         if feats.shape[2] != self.n_bins:
             raise UserError(
                 f"features: have {feats.shape[2]} bins; expected {self.n_bins}"
             )
-        x = feats[:, None]
+        x = feats[:, None].contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = F.max_pool2d(block(x), 2, ceil_mode=True)
             # Frames first, as the criteria have it.

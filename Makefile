@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo reproduce-packet-loss reproduce-perceptual \
-	test lint clean
+	reproduce-inpainting test lint clean
 
 help:
 	@echo "make setup   install the pinned packages into $(VENV) (about 6 GB)"
@@ -23,6 +23,8 @@ help:
 	@echo "             the packet-loss paper's figures, tables and claims, 1.5 hours"
 	@echo "make reproduce-perceptual [ARGS=--quick]"
 	@echo "             the perceptual-loss paper's tables and claims"
+	@echo "make reproduce-inpainting [ARGS=--quick]"
+	@echo "             the inpainting paper's tables and claims"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"
@@ -70,6 +72,9 @@ reproduce-packet-loss: setup
 
 reproduce-perceptual: setup
 	$(RUN) tools/reproduce_perceptual.py $(ARGS)
+
+reproduce-inpainting: setup
+	$(RUN) tools/reproduce_inpainting.py $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check

@@ -69,13 +69,16 @@ examples:
       --data /data/voicebank --out results
   speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
       --data /data/LJSpeech-1.1 --noise /data/noises --snrs 0 5 10 --out results
+  speechbrain-ext evaluate --model speechVGG=runs/1/model \\
+      --data /data/LJSpeech-1.1 --kinds time --sizes 0.1 0.4 --out results
 
 Writes results.json and results.md, of lost packets also the figure. What is
 finished is kept: run it again with the same settings and it goes on.
 
 Models of enhancement are measured on pairs of clean and noisy recordings
-(PESQ, STOI, composite measures, and the WER of an unadapted Whisper); a model's
-config.json says what it is.
+(PESQ, STOI, composite measures, and the WER of an unadapted Whisper), those of
+inpainting on masked segments of 1024 ms (STOI, PESQ); a model's config.json says
+what it is.
 """
 
 
@@ -334,6 +337,20 @@ def _add_evaluate(commands):
         help="of that noise, in dB (default: 0 5 10)",
     )
     command.add_argument(
+        "--kinds",
+        nargs="+",
+        metavar="KIND",
+        help="of masks for inpainting: time, time-frequency, random (default: "
+        "all)",
+    )
+    command.add_argument(
+        "--sizes",
+        type=float,
+        nargs="+",
+        metavar="SIZE",
+        help="of those masks, shares (default: 0.1 0.2 0.3 0.4)",
+    )
+    command.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="(default: 8)"
     )
     command.add_argument("--test-set", metavar="NAME", help="in the results")
@@ -535,20 +552,46 @@ def _evaluate(arguments):
         source: interface_name(source)
         for source in named_models(arguments.model).values()
     }
-    for source, name in interfaces.items():
-        if name == "Inpainter":
-            raise UserError(
-                f"{source}: is a model of the kind Inpainter; expected models "
-                "of enhancement or of recognition, for evaluate"
-            )
-    of_packets = [name == "PacketLossASR" for name in interfaces.values()]
-    if all(of_packets):
-        _evaluate_packet_loss(arguments)
-    elif not any(of_packets):
-        _evaluate_enhancement(arguments)
-    else:
+    kinds = {
+        {
+            "PacketLossASR": _evaluate_packet_loss,
+            "Inpainter": _evaluate_masks,
+        }.get(name, _evaluate_enhancement)
+        for name in interfaces.values()
+    }
+    if len(kinds) > 1:
         listed = ", ".join(f"{k}: {v}" for k, v in interfaces.items())
         raise UserError(f"--model: expected models of one kind ({listed})")
+    (evaluate,) = kinds
+    if evaluate is not _evaluate_masks and (arguments.kinds or arguments.sizes):
+        raise UserError("--kinds, --sizes: expected models of inpainting")
+    evaluate(arguments)
+
+
+def _evaluate_masks(arguments):
+    from speechbrain_ext.corpora.prepare import prepare_test_set
+    from speechbrain_ext.corruption.masks import KINDS
+    from speechbrain_ext.evaluation.inpainting import SIZES, evaluate_inpainting
+
+    if arguments.rates is not None or arguments.noise:
+        raise UserError(
+            "--rates, --noise: expected --sizes, as models of inpainting are "
+            "given masks"
+        )
+    if len(arguments.seeds) > 1:
+        raise UserError("--seeds: expected one for models of inpainting")
+    manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
+    evaluate_inpainting(
+        arguments.model,
+        manifest,
+        arguments.out,
+        kinds=arguments.kinds or KINDS,
+        sizes=arguments.sizes or SIZES,
+        seed=arguments.seeds[0],
+        batch_size=arguments.batch_size,
+        test_set=arguments.test_set or name,
+        run_opts=_run_options(arguments),
+    )
 
 
 def _evaluate_enhancement(arguments):

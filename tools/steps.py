@@ -65,6 +65,10 @@ PERCEPTUAL_LOSS = Recipe(
     ROOT / "recipes" / "Voicebank" / "MTL" / "perceptual_loss",
     (("evaluate", "null"),),
 )
+INPAINTING = Recipe(
+    ROOT / "recipes" / "LibriSpeech" / "inpainting" / "deep_feature_loss",
+    (("evaluate", "null"),),
+)
 
 
 def add_sizes(parser, quick):

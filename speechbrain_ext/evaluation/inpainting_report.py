@@ -128,15 +128,16 @@ def _a_metric_each(rows, systems):
     return [inpainting_table(rows, metric, systems) for metric in metrics]
 
 
-def write_inpainting_reproduction(folder, evaluation, note="", not_run=""):
-    """Write the paper's tables and claims from an evaluation's folder.
+def write_inpainting_reproduction(folder, evaluations, note="", not_run=""):
+    """Write the paper's tables and claims from evaluations' folders.
 
     Arguments
     ---------
     folder : str or Path
         Where ``tables.md`` and ``claims.md`` go.
-    evaluation : str or Path
-        The folder with ``scores.json``; models have the paper's names.
+    evaluations : sequence of Path
+        Folders with ``scores.json``, for example one for each kind of masks;
+        models have the paper's names.
     note : str
         What stands in for what.
     not_run : str
@@ -157,11 +158,15 @@ def write_inpainting_reproduction(folder, evaluation, note="", not_run=""):
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> write_scores(folder / "scores.json", [])
-    >>> files = write_inpainting_reproduction(folder, folder)
+    >>> files = write_inpainting_reproduction(folder, [folder])
     >>> [file.name for file in files]
     ['tables.md', 'claims.md']
     """
-    scores = read_scores(Path(evaluation) / "scores.json")
+    scores = [
+        one
+        for evaluation in evaluations
+        for one in read_scores(Path(evaluation) / "scores.json")
+    ]
     by_kind = {}
     for one in scores:
         by_kind.setdefault(one.corruption, []).append(one)

@@ -18,6 +18,8 @@ from speechbrain_ext.corruption.masks import BlockMasks, FeatureMask
 from speechbrain_ext.corruption.randomness import utterance_generators
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.frontends.concealment import TwoSidedPrediction
+from speechbrain_ext.inference import Inpainter
+from speechbrain_ext.inference.model_folder import interface_name
 
 #: The references that repair nothing or need no training, and what clean
 #: magnitudes with estimated phases reach.
@@ -332,7 +334,7 @@ class InpaintingSystem:
         return self.features.resynthesise(repaired, wavs, lengths, observed)
 
 
-def load_inpainting_system(source, run_opts=None):
+def load_inpainting_system(source, run_opts=None, filling=None):
     """Load a model's folder.
 
     Arguments
@@ -341,12 +343,14 @@ def load_inpainting_system(source, run_opts=None):
         The folder or hub id of an ``Inpainter``.
     run_opts : dict or None
         SpeechBrain's run options.
+    filling : str or None
+        What stands under the masks that it is given. None: an informed model is
+        given gaps, a blind one what its hyperparameter ``filling`` names, or
+        gaps.
 
     Returns
     -------
     InpaintingSystem
-        An informed model is given gaps, a blind one what its hyperparameter
-        ``filling`` names.
 
     Raises
     ------
@@ -355,21 +359,20 @@ def load_inpainting_system(source, run_opts=None):
 
     Example
     -------
-    >>> load_inpainting_system("runs/inpainting/model")  # doctest: +SKIP
+    >>> load_inpainting_system("nowhere/at/all")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
     """
-    from speechbrain_ext.inference import Inpainter
-    from speechbrain_ext.inference.model_folder import interface_name
-
     name = interface_name(source)
     if name != "Inpainter":
         raise UserError(f"{source}: is a {name}; expected an Inpainter")
     inpainter = Inpainter.from_hparams(source, run_opts=run_opts)
-    filling = getattr(inpainter.hparams, "filling", GAPS)
-    if inpainter.mods.front_end.informed:
-        filling = GAPS
+    if filling is None and not inpainter.mods.front_end.informed:
+        filling = getattr(inpainter.hparams, "filling", None)
     file = Path(source) / "hyperparams.yaml"
     settings = file.read_text(encoding="utf-8") if file.is_file() else source
-    return InpaintingSystem(inpainter, filling, str(settings))
+    return InpaintingSystem(inpainter, filling or GAPS, str(settings))
 
 
 def fingerprint(system, masking, speech, metrics):

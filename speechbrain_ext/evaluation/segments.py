@@ -2,7 +2,6 @@
 
 import logging
 import math
-from functools import lru_cache
 
 from speechbrain_ext.audio import SAMPLE_RATE, load_audio
 from speechbrain_ext.corpora.manifest import read_rows
@@ -123,17 +122,4 @@ def load_segment(row):
     >>> load_segment({"ID": "a", "wav": file, "start": 0.1}).shape
     torch.Size([16384])
     """
-    start = _samples(row["start"])
-    segment = _load_file(str(row["wav"]))[start : start + SEGMENT_SAMPLES]
-    if len(segment) < SEGMENT_SAMPLES:
-        raise UserError(
-            f"{row['wav']}: ends before {row['start'] + SECONDS:g} s; expected "
-            f"the segment {row['ID']} of {SECONDS} s"
-        )
-    return segment.clone()
-
-
-# The segments of a file stand next to each other.
-@lru_cache(maxsize=1)
-def _load_file(path):
-    return load_audio(path)
+    return load_audio(row["wav"], start=row["start"], duration=SECONDS)

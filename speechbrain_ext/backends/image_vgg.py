@@ -20,6 +20,18 @@ SETTINGS = {
     "dense": [1],
 }
 
+# What torch's reader raises, it leaves to what the file happens to hold.
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
 
 def convert_image_vgg(file, folder, settings=SETTINGS):
     """Write the image classifier's convolutions as a speechVGG's.
@@ -72,14 +84,7 @@ def convert_image_vgg(file, folder, settings=SETTINGS):
         ]
         for layer, kernel, bias in zip(layers, kernels, biases, strict=True):
             layer.load_state_dict({"weight": kernel, "bias": bias})
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        IndexError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f"{file}: not readable as VGG-16's weights; expected torchvision's "
             f"{WEIGHTS}"

@@ -219,7 +219,7 @@ def test_every_claim_holds_in_the_paper_s_world():
 def test_claims_are_decided_one_by_one():
     """Verdicts worked out by hand."""
     rows = as_published(without=[paper.IMAGE])
-    shift = 0.5 * (-1.0) ** np.arange(SEGMENTS)
+    shift = 0.25 * (-1.0) ** np.arange(SEGMENTS)
     changed = []
     for row in rows:
         stoi, pesq = (np.array(row.scores[m]) for m in paper.METRICS)
@@ -227,7 +227,8 @@ def test_claims_are_decided_one_by_one():
             # Better than deep features on every segment.
             stoi = stoi + 0.1
         if row.system == paper.BLIND_GAPS and row.corruption == "random":
-            # As good on average by chance: informed beats it by 0.07 at most.
+            # The mean stays, its interval is 0.14 wide to each side: informed
+            # is 0.05 better, additive at large sizes 0.22, gaps are 0.9 worse.
             pesq = pesq + shift
         changed.append(
             scores(
@@ -242,7 +243,6 @@ def test_claims_are_decided_one_by_one():
         NOT_MEASURED,
         UNDECIDED,
         HELD,
-        # 0.25 and more above: a mean of twelve shifts is seldom below -0.4.
         HELD,
         HELD,
         HELD,
@@ -283,9 +283,7 @@ def test_tables_show_the_paper_s_numbers_beside_ours():
     # STOI and PESQ of Table 2, then of Table 3.
     assert len(informed) == 4
     assert informed[0][3] == "0.566 [0.566, 0.566] (0.566)"
-    assert informed[1][6] == "1.84 [1.84, 1.84] (1.845)" or informed[1][
-        6
-    ].endswith("(1.845)")
+    assert informed[1][3] == "1.91 [1.91, 1.91] (1.907)"
     assert informed[3][6] == "2.41 [2.41, 2.41] (2.413)"
     random = next(row for row in rows if row[0] == "Random, 10 %")
     assert random[3] == "-"

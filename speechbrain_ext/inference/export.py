@@ -195,7 +195,11 @@ def export_inpainter(
     """
     folder = Path(folder or Path(experiment_folder) / "model")
     text = _pieces(
-        "Speech inpainting.", experiment_folder, ("features", "front_end")
+        "Speech inpainting.",
+        experiment_folder,
+        ("features", "front_end"),
+        # Evaluations damage speech as a blind network's training did.
+        ("filling",),
     )
     _save_modules(folder, {"features": modules["features"]}, half=False)
     text += f"# What stood under the masks in training.\nfilling: {filling}\n"
@@ -451,8 +455,11 @@ def _yaml():
     return yaml
 
 
-def _pieces(title, experiment_folder, names):
-    """A title and the resolved definitions of the pieces, as YAML text."""
+def _pieces(title, experiment_folder, names, settings=()):
+    """A title and the resolved definitions of the pieces, as YAML text.
+
+    With the plain values of those settings that the recipe has.
+    """
     file = Path(experiment_folder) / "hyperparams.yaml"
     yaml = _yaml()
     try:
@@ -465,5 +472,6 @@ def _pieces(title, experiment_folder, names):
     for name in names:
         # An alias is plain YAML; a !ref would need HyperPyYAML to be read.
         resolved[name].yaml_set_anchor(name, always_dump=True)
-    yaml.dump({name: resolved[name] for name in names}, out)
+    kept = [*names, *(name for name in settings if name in resolved)]
+    yaml.dump({name: resolved[name] for name in kept}, out)
     return f"# {title}\n{out.getvalue()}"

@@ -12,11 +12,15 @@ from hypothesis import (
     strategies as st,
 )
 
+from speechbrain_ext import cli
 from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import write_rows
 from speechbrain_ext.corruption.masks import KINDS
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.evaluation import kegler2019 as paper
+from speechbrain_ext.evaluation import (
+    inpainting,
+    kegler2019 as paper,
+)
 from speechbrain_ext.evaluation.enhancement_scores import (
     EnhancementScores,
     pool_scores,
@@ -27,6 +31,7 @@ from speechbrain_ext.evaluation.inpainting_systems import (
     InpaintingSystem,
     Masking,
     Reference,
+    load_inpainting_system,
 )
 from speechbrain_ext.evaluation.inpainting_tables import (
     inpainting_rows,
@@ -35,6 +40,8 @@ from speechbrain_ext.evaluation.inpainting_tables import (
 from speechbrain_ext.evaluation.results import ROW_KEYS
 from speechbrain_ext.evaluation.segments import load_segment, read_segments
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
+from speechbrain_ext.frontends.inpainting_unet import InpaintingUNet
+from speechbrain_ext.inference.export import export_inpainter
 
 N = 3
 COLUMNS = ("ID", "duration", "wav", "start")
@@ -242,6 +249,115 @@ def test_a_model_gets_its_filling_and_the_cell_s_masks(rows, tmp_path):
         assert torch.equal(mask, expected) and torch.equal(same, expected)
         assert (gaps[mask] == 0).all() and noise[mask].std() > 0.5
         assert torch.equal(gaps[~mask], noise[~mask])
+
+
+# --- Models' folders and the command
+
+PIECES = """
+features: !new:speechbrain_ext.features.segment_log_magnitude.SegmentLogMagnitude
+    phase: griffin-lim
+    iterations: 2
+front_end: !new:speechbrain_ext.frontends.inpainting_unet.InpaintingUNet
+    informed: {}
+{}
+"""
+
+
+def exported(folder, informed, filling):
+    """A model's folder, as a training with this filling writes it."""
+    folder.mkdir()
+    filling = filling and f"filling: {filling}"
+    text = PIECES.format(informed, filling)
+    (folder / "hyperparams.yaml").write_text(text)
+    modules = {
+        "features": SegmentLogMagnitude("griffin-lim", iterations=2),
+        "front_end": InpaintingUNet(informed),
+    }
+    export_inpainter(folder, modules)
+    return folder / "model"
+
+
+@pytest.mark.parametrize(
+    ("informed", "filling", "expected"),
+    [
+        (True, "gaps", "gaps"),
+        (False, "noise", "noise"),
+        (False, "additive", "additive"),
+        (False, "", "gaps"),
+    ],
+)
+def test_a_folder_says_what_its_model_is_given(
+    tmp_path, informed, filling, expected
+):
+    folder = exported(tmp_path / "run", informed, filling)
+    system = load_inpainting_system(folder)
+    assert (system.informed, system.filling) == (informed, expected)
+    assert load_inpainting_system(folder, None, "noise").filling == "noise"
+
+
+def test_the_command_evaluates_folders(rows, tmp_path, capsys):
+    model = exported(tmp_path / "run", False, "noise")
+    out = tmp_path / "out"
+    rows = [{key: row[key] for key in COLUMNS} for row in rows[:1]]
+    write_rows(tmp_path / "one.csv", rows, COLUMNS)
+    options = [
+        *("evaluate", "--model", f"FC-noise={model}", "--out", str(out)),
+        *("--data", str(tmp_path / "one.csv"), "--kinds", "random"),
+    ]
+    assert cli.main([*options, "--sizes", "0.4", "--seeds", "3"]) == 0
+    assert "| Random, 40 % |" in capsys.readouterr().out
+    results = json.loads((out / "results.json").read_text())
+    assert {row["system"] for row in results} == {
+        "gaps",
+        "noise",
+        "FC-noise",
+        "resynthesised",
+    }
+    assert {row["seed"] for row in results} == {3}
+    assert (out / "spectrograms-random-FC-noise.png").is_file()
+    for refused, message in (
+        (["--rates", "0.1"], "--rates, --noise: expected --sizes"),
+        (["--seeds", "0", "1"], "--seeds: expected one"),
+        (["--sizes", "2"], "sizes: are 2; expected shares"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main([*options, *refused])
+        assert message in capsys.readouterr().err
+
+
+def test_other_models_have_no_masks(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"interface": "x.RobustASR"}')
+    (tmp_path / "hyperparams.yaml").touch()
+    with pytest.raises(SystemExit):
+        cli.main(
+            [
+                *("evaluate", "--model", str(tmp_path), "--data", "gone.csv"),
+                *("--out", str(tmp_path), "--kinds", "time"),
+            ]
+        )
+    assert "expected models of inpainting" in capsys.readouterr().err
+
+
+def test_debug_leaves_two_segments(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        inpainting,
+        "load_inpainting_system",
+        lambda *_: InpaintingSystem(Standin()),
+    )
+    inpainting.evaluate_inpainting(
+        "m=x",
+        tmp_path / "segments.csv",
+        tmp_path / "out",
+        kinds=("time",),
+        sizes=(0.2,),
+        metrics=("si_sdr",),
+        ceiling=False,
+        debug=True,
+        progressbar=False,
+    )
+    (*_, last) = read_scores(tmp_path / "out" / "scores.json")
+    assert (last.system, last.ids) == ("m", ["a-0", "a-1"])
+    assert last.test_set == "segments"
 
 
 # --- Results

@@ -158,9 +158,7 @@ def export_enhancer(experiment_folder, modules, folder=None, half=False):
     )
 
 
-def export_inpainter(
-    experiment_folder, modules, folder=None, half=False, filling="gaps"
-):
+def export_inpainter(experiment_folder, modules, folder=None, half=False):
     """Write the folder that ``Inpainter.from_hparams`` loads.
 
     Arguments
@@ -178,8 +176,6 @@ def export_inpainter(
     half : bool
         Store the network's weights in float16, to ship them; never the
         statistics, which take no space.
-    filling : str
-        What stood under the masks that it was trained on.
 
     Raises
     ------
@@ -202,7 +198,6 @@ def export_inpainter(
         ("filling",),
     )
     _save_modules(folder, {"features": modules["features"]}, half=False)
-    text += f"# What stood under the masks in training.\nfilling: {filling}\n"
     text += _ENHANCER_INTERFACE + _STATISTICS
     trained = {"front_end": modules["front_end"]}
     _write_folder(folder, text, trained, "Inpainter", half)

@@ -39,6 +39,9 @@ class SpeechVGG(Layered):
         Share of the dense layers' nodes that training leaves out.
     words : ListedWords, optional
         What the outputs stand for, to train it and to read what it finds.
+    batch_norm : bool
+        Normalise after each convolution, which VGG-16 does not: a small
+        training then gets somewhere.
 
     Example
     -------
@@ -63,13 +66,14 @@ class SpeechVGG(Layered):
         n_bins=128,
         dropout=0.5,
         words=None,
+        batch_norm=False,
     ):
         super().__init__()
         self.n_frames, self.n_bins = n_frames, n_bins
         self.blocks = nn.ModuleList()
         inputs = 1
         for filters in channels:
-            self.blocks.append(_block([inputs, *filters]))
+            self.blocks.append(_block([inputs, *filters], batch_norm))
             inputs = filters[-1]
         shrunk = 2 ** len(channels)
         widths = [inputs * (n_frames // shrunk) * (n_bins // shrunk), *dense]
@@ -135,11 +139,14 @@ class SpeechVGG(Layered):
         return [self.words.decode([index]) for index in best]
 
 
-def _block(channels):
+def _block(channels, batch_norm):
     """Convolutions of the channels in turn."""
     layers = []
     for before, after in zip(channels, channels[1:]):
-        layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
+        layers.append(nn.Conv2d(before, after, 3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(after))
+        layers.append(nn.ReLU())
     return nn.Sequential(*layers)
 
 

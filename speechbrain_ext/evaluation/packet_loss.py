@@ -216,7 +216,7 @@ def evaluate_systems(
     rows = _with_words(rows, normalise)
     for system in systems.values():
         _check_packets(system.asr, damage)
-    conditions = _conditions(rates, seeds)
+    conditions = loss_conditions(rates, seeds)
     folder = Path(results_folder)
     transcripts = Transcripts(folder / "transcripts.jsonl")
     test = TestSet(rows, batch_size)
@@ -238,7 +238,7 @@ def evaluate_systems(
             shares.setdefault(rate, []).append(share)
             for name, system in systems.items():
                 bar.set_description(f"{name}, {share:.0%} lost")
-                key = _key(decided_by[name], damage, lost)
+                key = condition_key(decided_by[name], damage, lost)
                 texts = transcripts.get(key)
                 if texts is None or texts.keys() != set(test.ids):
                     texts = test.transcribe(system, damage, lost, bar.update)
@@ -307,8 +307,31 @@ def _score(rows, texts, normalise):
     return score
 
 
-def _conditions(rates, seeds):
-    """Pairs of a rate and a damage seed."""
+def loss_conditions(rates, seeds):
+    """List the conditions of an evaluation.
+
+    Arguments
+    ---------
+    rates : sequence of float or None
+        Loss rates, fractions; None where the damage has its own (traces).
+    seeds : sequence of int
+        Seeds of the damage.
+
+    Returns
+    -------
+    list of (float or None, int)
+        Pairs of a rate, in order, and a seed.
+
+    Raises
+    ------
+    UserError
+        When there is no rate or no seed, or a rate is none.
+
+    Example
+    -------
+    >>> loss_conditions([0.4, 0], [7])
+    [(0.0, 7), (0.4, 7)]
+    """
     if not seeds:
         raise UserError("seeds: is empty; expected one or more numbers")
     if rates is None:
@@ -328,8 +351,31 @@ def _check_packets(asr, damage):
         )
 
 
-def _key(decided_by, damage, lost):
-    """Stand for all that decides a condition's texts: the packets themselves."""
+def condition_key(decided_by, damage, lost):
+    """Stand for all that decides what comes out: the packets themselves.
+
+    Arguments
+    ---------
+    decided_by : list
+        What decides it besides the packets, as JSON has names for.
+    damage : WaveformPacketLoss or FeaturePacketLoss
+        What a lost packet means.
+    lost : torch.Tensor
+        bool [utterances, packets].
+
+    Returns
+    -------
+    str
+        A hash.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> import torch
+    >>> damage = SimpleNamespace(packet_samples=320)
+    >>> len(condition_key(["bare"], damage, torch.zeros(1, 3).bool()))
+    32
+    """
     mask = hashlib.blake2b(lost.numpy().tobytes()).hexdigest()
     parts = [decided_by, type(damage).__name__, damage.packet_samples, mask]
     key = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16)

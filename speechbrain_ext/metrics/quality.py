@@ -275,11 +275,64 @@ def _dnsmos_model():
         str(folder / name) for name in ("sig_bak_ovr.onnx", "model_v8.onnx")
     ]
     model = package.DNSMOS(*paths)
-    # Of its own accord each session takes all cores.
-    options = package.ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
+    options = _one_thread(package)
     model.onnx_sess, model.p808_onnx_sess = (
         package.ort.InferenceSession(path, options) for path in paths
     )
     return model
+
+
+def plcmos(estimate):
+    """Mean opinion score of packet loss concealment, without a reference.
+
+    PLCMOS v2 (Diener et al., Interspeech 2023) as the package ``speechmos``
+    predicts it: the mean of 15 raters, whom the package draws at random; here
+    they are the same for every clip.
+
+    Arguments
+    ---------
+    estimate : torch.Tensor or numpy.ndarray
+        [time] at 16 kHz; what lies outside of [-1, 1] is clipped, as it is
+        when written to a file.
+
+    Returns
+    -------
+    float
+        1 to 5.
+
+    Example
+    -------
+    >>> 1 < plcmos(0.1 * torch.randn(SAMPLE_RATE)) < 5
+    True
+    """
+    signal, _ = as_pair(estimate, estimate)
+    model = _plcmos_model()
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        with warnings.catch_warnings():
+            # It makes a number of an array of one.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return float(model.get_mos(np.clip(signal, -1, 1)))
+    finally:
+        np.random.set_state(state)
+
+
+@functools.lru_cache(maxsize=1)
+def _plcmos_model():
+    with optional_package("a metric", "metrics,pesq"):
+        from speechmos import plcmos as package
+
+    model = package.PLCMOS()
+    model.session = package.ort.InferenceSession(
+        model.model_path, _one_thread(package)
+    )
+    return model
+
+
+def _one_thread(package):
+    """Of its own accord each session takes all cores."""
+    options = package.ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return options

@@ -15,7 +15,7 @@ import soundfile
 import torch
 
 from speechbrain_ext import cli
-from speechbrain_ext.audio import SAMPLE_RATE, load_audio
+from speechbrain_ext.audio import SAMPLE_RATE, load_audio, save_audio
 from speechbrain_ext.corpora.manifest import COLUMNS, write_manifest
 from speechbrain_ext.corruption.lost_packets import (
     lost_samples,
@@ -84,7 +84,9 @@ def full_disk(n_bytes=1000):
 # --- Help
 
 
-@pytest.mark.parametrize("name", ["transcribe", "corrupt", "evaluate"])
+@pytest.mark.parametrize(
+    "name", ["transcribe", "enhance", "inpaint", "corrupt", "evaluate"]
+)
 def test_help_shows_every_option_and_an_example(run, name):
     status, out, errors = run(name, "--help")
     assert (status, errors) == (0, "")
@@ -95,7 +97,7 @@ def test_help_shows_every_option_and_an_example(run, name):
 def test_help_names_the_commands(run):
     status, out, _ = run("--help")
     assert status == 0
-    for name in ("transcribe", "corrupt", "evaluate"):
+    for name in ("transcribe", "enhance", "inpaint", "corrupt", "evaluate"):
         assert re.search(rf"^ +{name}\s+\w+ ", out, re.MULTILINE)
 
 
@@ -315,6 +317,110 @@ def test_a_reader_that_went_away_is_no_error(
             text=True,
         )
     assert (ran.returncode, ran.stderr) == (1, "")
+
+
+# --- inpaint
+
+INPAINTER = """
+features: !new:speechbrain_ext.features.segment_log_magnitude.SegmentLogMagnitude
+    phase: griffin-lim
+    iterations: 2
+front_end: !new:speechbrain_ext.frontends.inpainting_unet.InpaintingUNet
+    informed: {informed}
+"""
+
+
+@pytest.fixture(scope="module")
+def inpainters(tmp_path_factory):
+    """Models' folders whose weights are random, by whether they are told."""
+    from hyperpyyaml import load_hyperpyyaml
+
+    from speechbrain_ext.inference.export import export_inpainter
+
+    folders = {}
+    for informed in (True, False):
+        folder = tmp_path_factory.mktemp("inpainter")
+        text = INPAINTER.format(informed=informed)
+        (folder / "hyperparams.yaml").write_text(text)
+        torch.manual_seed(0)
+        export_inpainter(folder, load_hyperpyyaml(text))
+        folders[informed] = folder / "model"
+    return folders
+
+
+def test_inpaint_repairs_what_was_lost_and_no_more(
+    run, inpainters, utterances, damaged, tmp_path
+):
+    wav, lost = damaged
+    out, inferred = tmp_path / "whole.wav", tmp_path / "inferred.wav"
+    model = inpainters[True]
+    status = run("inpaint", wav, out, "--model", model, "--lost", lost)
+    assert status == (0, "", "")
+    heard, found = load_audio(wav), load_audio(out)
+    gone = lost_samples(read_lost_packets(lost)[None], PACKET, len(heard))[0]
+    assert len(found) == len(heard)
+    assert (found[gone] != 0).float().mean() > 0.5
+    # But for 4 ms on either side of a gap.
+    far = torch.nn.functional.max_pool1d(gone[None].float(), 129, 1, 64)[0] == 0
+    assert far.any() and torch.equal(found[far], heard[far])
+    # Digital silence says the same.
+    run("inpaint", wav, inferred, "--model", model)
+    assert inferred.read_bytes() == out.read_bytes()
+
+
+def test_inpaint_takes_a_mask_and_can_estimate_phases(
+    run, inpainters, speech, tmp_path
+):
+    signal, mask = load_audio(speech), tmp_path / "mask.npy"
+    lost = np.zeros((-(-len(signal) // 128), 128), bool)
+    lost[20:30] = True
+    np.save(mask, lost)
+    kept, estimated = tmp_path / "kept.wav", tmp_path / "estimated.wav"
+    more = "--model", inpainters[True], "--mask", mask
+    assert run("inpaint", speech, kept, *more) == (0, "", "")
+    assert run("inpaint", speech, estimated, *more, "--estimate-phases")[0] == 0
+    rest = slice(31 * 128, None)
+    torch.testing.assert_close(
+        load_audio(kept)[rest], signal[rest], atol=1e-4, rtol=0
+    )
+    difference = load_audio(estimated)[rest] - signal[rest]
+    assert difference.norm() > 0.1 * signal[rest].norm()
+
+
+def test_a_blind_inpainter_needs_no_mask(run, inpainters, speech, tmp_path):
+    out = tmp_path / "out.flac"
+    status = run("inpaint", speech, out, "--model", inpainters[False])
+    assert status == (0, "", "")
+    assert len(load_audio(out)) == len(load_audio(speech))
+
+
+def test_what_inpaint_cannot_use_is_named(
+    refused, inpainters, model_folder, speech, damaged, tmp_path
+):
+    out = tmp_path / "out.wav"
+    out.write_text("what was there")
+    save_audio(tmp_path / "tone.wav", torch.full((8000,), 0.1))
+    mask = tmp_path / "mask.npy"
+    np.save(mask, np.zeros((3, 128), bool))
+    model = "--model", inpainters[True]
+    for arguments, said in (
+        ([tmp_path / "tone.wav", out, *model], "tone.wav: nothing says"),
+        ([speech, out, *model, "--mask", mask], "mask.npy: has the shape"),
+        ([speech, out, *model, "--mask", "gone.npy"], "gone.npy: no such"),
+        ([speech, out, *model, "--lost", "gone.txt"], "gone.txt: no such"),
+        ([speech, out, *model, "--lost", "a", "--mask", "b"], "--mask"),
+        ([speech, out, "--model", model_folder], "PacketLossASR"),
+        ([speech, out, "--model", tmp_path / "gone"], "no such folder"),
+        (["gone.wav", out, *model], "gone.wav"),
+    ):
+        assert said in refused("inpaint", *arguments)
+    for command in (
+        ["enhance", speech, out],
+        ["evaluate", "--data", "gone", "--out", tmp_path / "results"],
+    ):
+        line = refused(*command, *model)
+        assert str(inpainters[True]) in line and "Inpainter" in line
+    assert out.read_text() == "what was there"
 
 
 # --- evaluate

@@ -119,15 +119,18 @@ def test_si_sdr_leaves_its_arguments_alone():
         ("pystoi", quality.stoi),
         ("pystoi", quality.estoi),
         ("speechmos", lambda _, estimate: quality.dnsmos(estimate)),
+        ("speechmos", lambda _, estimate: quality.plcmos(estimate)),
         # speechmos imports it without saying so to pip.
         ("librosa", lambda _, estimate: quality.dnsmos(estimate)),
     ],
 )
 def test_without_its_package(package, metric, pair, monkeypatch):
     quality._dnsmos_model.cache_clear()
-    monkeypatch.delitem(sys.modules, "speechmos.dnsmos", raising=False)
-    if "speechmos" in sys.modules:
-        monkeypatch.delattr(sys.modules["speechmos"], "dnsmos", raising=False)
+    quality._plcmos_model.cache_clear()
+    for name in ("dnsmos", "plcmos"):
+        monkeypatch.delitem(sys.modules, f"speechmos.{name}", raising=False)
+        if "speechmos" in sys.modules:
+            monkeypatch.delattr(sys.modules["speechmos"], name, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError) as caught:
         metric(*pair)
@@ -148,6 +151,26 @@ def test_dnsmos_is_the_packages(pair):
     assert found == pytest.approx(
         [expected[f"{name}_mos"] for name in ("ovrl", "sig", "bak")], abs=1e-4
     )
+
+
+def test_plcmos_is_the_packages_with_the_same_raters(pair):
+    from speechmos import plcmos
+
+    loud = 30 * pair[1]
+    np.random.seed(0)
+    expected = plcmos.PLCMOS().get_mos(np.clip(loud, -1, 1).astype(float))
+    before = np.random.get_state()[1].copy()
+    assert quality.plcmos(loud) == pytest.approx(expected, abs=1e-4)
+    assert quality.plcmos(loud) == quality.plcmos(loud)
+    assert (np.random.get_state()[1] == before).all()
+
+
+def test_plcmos_hears_lost_packets():
+    time = np.arange(32000) / SAMPLE_RATE
+    voice = sum(np.sin(2 * np.pi * 120 * n * time) / n for n in range(1, 20))
+    voice = 0.05 * voice * (1 + np.sin(2 * np.pi * 4 * time))
+    gone = np.arange(32000) // 320 % 3 == 0
+    assert quality.plcmos(voice) > quality.plcmos(voice * ~gone)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,6 @@ examples:
       --inpainter informed=runs/1/model blind=runs/2/model \\
       --concealer recurrent=runs/3/model \\
       --data test.csv --rates 0 0.1 0.3 --seeds 0 1 2 --out results/concealers
-
-An utterance of 5 s takes about a second a system, rate and seed, half of it PLCMOS's.
 """
 
 

@@ -312,6 +312,31 @@ def test_it_conceals_as_the_front_end_does(damaged):
     )
 
 
+def test_a_concealer_fills_the_gaps_of_each_of_a_batch():
+    torch.manual_seed(0)
+    conceal = InpaintingConcealer(statistics(), InpaintingUNet()).eval()
+    wavs = torch.stack([speech(20000), speech(20000, 1), speech(20000, 2)])
+    ends = [20000, 12000, 20000]
+    lost = torch.zeros(3, 20000, dtype=torch.bool)
+    lost[0, 3200:4480] = lost[1, 11520:13000] = True
+    damaged = wavs.masked_fill(lost, 0)
+    found = conceal(damaged, torch.tensor(ends) / 20000, lost)
+    # The last one lost nothing; past an end nothing is repaired.
+    assert torch.equal(found[2], wavs[2])
+    assert torch.equal(found[1, 12000:], damaged[1, 12000:])
+    for row, end in enumerate(ends[:2]):
+        alone = conceal(
+            damaged[row : row + 1, :end],
+            torch.ones(1),
+            lost[row : row + 1, :end],
+        )
+        torch.testing.assert_close(
+            found[row, :end], alone[0], atol=1e-4, rtol=0
+        )
+        gone = lost[row, :end]
+        assert found[row, :end][gone].abs().mean() > 1e-3
+
+
 def test_nothing_lost_leaves_a_file_alone(damaged):
     file, signal, _ = damaged
     flags = torch.zeros(75, dtype=torch.bool)

@@ -124,6 +124,16 @@ def test_an_informed_network_does_not_see_what_is_masked():
     assert torch.equal(found, again)
 
 
+@pytest.mark.parametrize("informed", [True, False])
+def test_masked_features_are_0_for_who_is_told(informed):
+    network, feats = Counting(), torch.randn(1, 128, 128)
+    network.informed = informed
+    lost = torch.rand(feats.shape) < 0.4
+    found = inpaint_segments(network, feats, torch.ones(1), lost)
+    expected = feats.masked_fill(lost, 0) if informed else feats
+    torch.testing.assert_close(found, expected)
+
+
 # ---- batches ---------------------------------------------------------------
 
 

@@ -94,6 +94,8 @@ class SpeechVGG(Layered):
                 # Without batch normalisation the default dies out in 13 layers.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
+        # All words are as likely at first.
+        nn.init.normal_(self.classifier[-1].weight, std=0.01)
         # Twice as fast on a CPU.
         self.to(memory_format=torch.channels_last)
 

@@ -136,3 +136,18 @@ def test_help_teaches(bench, capsys, name):
     said = capsys.readouterr().out
     assert f"python tools/bench/{name}.py --" in said
     assert "The last line reads: " in said
+
+
+def test_phases(bench, tmp_path):
+    speech = synthesise([Request("Good morning, everybody.", "en-GB")])[0]
+    save_audio(tmp_path / "a.wav", torch.from_numpy(speech / 32768).float())
+    row = {"ID": "a", "wav": tmp_path / "a.wav", "spk_id": "s", "wrd": "Hi."}
+    row.update(start=0.1, duration=1.024)
+    write_manifest(tmp_path / "segments.csv", [row])
+    data = str(tmp_path / "segments.csv")
+    lines = bench("phases", "--data", data, "--iterations", "1", "100")
+    pattern = f"(.*) pesq ({NUMBER}) stoi ({NUMBER}) seconds-a-segment .*"
+    found = [re.fullmatch(pattern, line).groups() for line in lines]
+    names = [name for name, *_ in found]
+    assert names[-2:] == ["griffin-lim-1", "griffin-lim-100"]
+    assert float(found[-1][2]) > float(found[-2][2]) > 0.5

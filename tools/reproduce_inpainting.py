@@ -117,6 +117,7 @@ IMAGE = Training(
         "n_words": SETTINGS["n_words"],
         "channels": SETTINGS["channels"],
         "dense": SETTINGS["dense"],
+        "batch_norm": SETTINGS["batch_norm"],
     },
 )
 
@@ -281,10 +282,6 @@ class Reproduction:
             metrics=paper.METRICS,
             # Steps run side by side, a core each.
             n_workers=1,
-            fillings={
-                training.name: training.overrides.get("filling", "gaps")
-                for training in self.models
-            },
             # It is the same under all masks.
             ceiling=kind == KINDS[0],
         )

@@ -4,11 +4,10 @@ import pickle
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from speechbrain_ext.backends.speech_vgg import VGG16, SpeechVGG
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write
+from speechbrain_ext.weights import save_weights
 
 #: What torchvision calls the weights that it downloads.
 WEIGHTS = "vgg16-397923af.pth"
@@ -18,6 +17,7 @@ SETTINGS = {
     "n_words": 2,
     "channels": [list(one) for one in VGG16],
     "dense": [1],
+    "batch_norm": False,
 }
 
 # What torch's reader raises, it leaves to what the file happens to hold.
@@ -89,8 +89,7 @@ def convert_image_vgg(file, folder, settings=SETTINGS):
             f"{file}: not readable as VGG-16's weights; expected torchvision's "
             f"{WEIGHTS}"
         ) from error
-    with atomic_write(Path(folder) / "speech_vgg.safetensors") as temporary:
-        save_file(model.state_dict(), temporary)
+    save_weights(Path(folder) / "speech_vgg.safetensors", model)
     return Path(folder)
 
 

@@ -68,7 +68,6 @@ def evaluate_inpainting(
     test_set=None,
     ceiling=True,
     keep_observed=True,
-    fillings={},
     note="",
     run_opts=None,
     debug=False,
@@ -111,9 +110,6 @@ def evaluate_inpainting(
     keep_observed : bool
         Whether to score informed models a second time, keeping what is not
         masked as it was; those systems are named ``NAME, observed kept``.
-    fillings : dict
-        What stands under the masks that a model is given, by its name, where
-        its folder does not say it: ``"gaps"``, ``"noise"`` or ``"additive"``.
     note : str
         A paragraph for results.md.
     run_opts : dict or None
@@ -143,7 +139,7 @@ def evaluate_inpainting(
     rows = read_segments(manifest)
     systems = {}
     for name, source in named_models(models).items():
-        system = load_inpainting_system(source, run_opts, fillings.get(name))
+        system = load_inpainting_system(source, run_opts)
         systems[name] = system
         if keep_observed and system.informed:
             systems[f"{name}{OBSERVED}"] = system.keeping_observed()

@@ -334,7 +334,7 @@ class InpaintingSystem:
         return self.features.resynthesise(repaired, wavs, lengths, observed)
 
 
-def load_inpainting_system(source, run_opts=None, filling=None):
+def load_inpainting_system(source, run_opts=None):
     """Load a model's folder.
 
     Arguments
@@ -343,14 +343,12 @@ def load_inpainting_system(source, run_opts=None, filling=None):
         The folder or hub id of an ``Inpainter``.
     run_opts : dict or None
         SpeechBrain's run options.
-    filling : str or None
-        What stands under the masks that it is given. None: an informed model is
-        given gaps, a blind one what its hyperparameter ``filling`` names, or
-        gaps.
 
     Returns
     -------
     InpaintingSystem
+        An informed one is given gaps, a blind one what its hyperparameter
+        ``filling`` names, or gaps.
 
     Raises
     ------
@@ -368,11 +366,12 @@ def load_inpainting_system(source, run_opts=None, filling=None):
     if name != "Inpainter":
         raise UserError(f"{source}: is a {name}; expected an Inpainter")
     inpainter = Inpainter.from_hparams(source, run_opts=run_opts)
-    if filling is None and not inpainter.mods.front_end.informed:
-        filling = getattr(inpainter.hparams, "filling", None)
+    filling = GAPS
+    if not inpainter.mods.front_end.informed:
+        filling = getattr(inpainter.hparams, "filling", GAPS)
     file = Path(source) / "hyperparams.yaml"
     settings = file.read_text(encoding="utf-8") if file.is_file() else source
-    return InpaintingSystem(inpainter, filling or GAPS, str(settings))
+    return InpaintingSystem(inpainter, filling, str(settings))
 
 
 def fingerprint(system, masking, speech, metrics):

@@ -293,7 +293,6 @@ def test_a_folder_says_what_its_model_is_given(
     folder = exported(tmp_path / "run", informed, filling)
     system = load_inpainting_system(folder)
     assert (system.informed, system.filling) == (informed, expected)
-    assert load_inpainting_system(folder, None, "noise").filling == "noise"
 
 
 def test_the_command_evaluates_folders(rows, tmp_path, capsys):
@@ -355,9 +354,28 @@ def test_debug_leaves_two_segments(rows, tmp_path, monkeypatch):
         debug=True,
         progressbar=False,
     )
-    (*_, last) = read_scores(tmp_path / "out" / "scores.json")
-    assert (last.system, last.ids) == ("m", ["a-0", "a-1"])
-    assert last.test_set == "segments"
+    *_, model, last = read_scores(tmp_path / "out" / "scores.json")
+    assert (model.system, model.ids) == ("m", ["a-0", "a-1"])
+    assert model.test_set == "segments"
+    assert last.system == "m, observed kept"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_observed_can_be_kept(rows, kind):
+    """Then only the masks are heard: what is perfect there gives the speech."""
+    wavs = torch.stack([load_segment(row) for row in rows])
+    ids = [row["ID"] for row in rows]
+    system = InpaintingSystem(Standin()).keeping_observed()
+    masking = Masking(kind, 0.1)
+    feats, damaged, repaired, lost = system.repair(wavs, ids, masking)
+    assert torch.equal(repaired[~lost], feats[~lost])
+    kept = system.process(wavs, ids, masking)
+    untouched = ~system.features.touched_samples(
+        torch.ones_like(lost) * lost.any(dim=2, keepdim=True), wavs.shape[1]
+    )
+    torch.testing.assert_close(
+        kept[untouched], wavs[untouched], atol=1e-4, rtol=0
+    )
 
 
 # --- Results

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from speechbrain.inference.interfaces import Pretrained
 
 from speechbrain_ext.audio import SAMPLE_RATE, save_audio
 from speechbrain_ext.corruption.lost_packets import (
@@ -24,7 +23,7 @@ from speechbrain_ext.frontends.inpainting_concealer import (
     touched_bins,
 )
 from speechbrain_ext.inference.chunks import process_in_chunks
-from speechbrain_ext.inference.model_folder import one_line_errors
+from speechbrain_ext.inference.front_end import FrontEndInterface
 from speechbrain_ext.inference.silence import load_with_silence, silent_runs
 
 _PACKET = round(PACKET_SECONDS * SAMPLE_RATE)
@@ -35,7 +34,7 @@ _UNKNOWN = (
 )
 
 
-class Inpainter(Pretrained):
+class Inpainter(FrontEndInterface):
     """A network that repairs what is masked in a spectrogram of speech.
 
     The model of paper 2 (Kegler, Beckmann & Cernak), for speech of any length.
@@ -70,38 +69,10 @@ class Inpainter(Pretrained):
     torch.Size([32000])
     """
 
-    MODULES_NEEDED = ["features", "front_end"]
-
     #: Of a chunk, and of what it shares with the next one, in seconds: all
     #: segments but a chunk's last one are those of the whole signal.
     chunk_seconds = 32.768
     overlap_seconds = 1.024
-
-    @classmethod
-    def from_hparams(cls, source, *args, **kwargs):
-        """Load a model's folder or hub id.
-
-        SpeechBrain's own loading, which runs the YAML file: the source is
-        trusted.
-
-        Arguments
-        ---------
-        source : str or Path
-            The folder or hub id.
-        *args, **kwargs
-            As SpeechBrain's method takes them.
-
-        Returns
-        -------
-        Inpainter
-
-        Raises
-        ------
-        UserError
-            When the source is no model, or its weights are damaged.
-        """
-        with one_line_errors(source):
-            return super().from_hparams(str(source), *args, **kwargs)
 
     @property
     def informed(self):

@@ -1,15 +1,14 @@
 """Speech enhancement with a model that was trained with perceptual loss."""
 
 import torch
-from speechbrain.inference.interfaces import Pretrained
 from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ext.audio import SAMPLE_RATE, load_audio, save_audio
 from speechbrain_ext.inference.chunks import process_in_chunks
-from speechbrain_ext.inference.model_folder import one_line_errors
+from speechbrain_ext.inference.front_end import FrontEndInterface
 
 
-class PerceptualEnhancer(Pretrained):
+class PerceptualEnhancer(FrontEndInterface):
     """A front-end that takes the noise out of speech.
 
     The model of paper 1 (Plantinga, Bagchi & Fosler-Lussier). Load it with
@@ -37,39 +36,11 @@ class PerceptualEnhancer(Pretrained):
     torch.Size([16000])
     """
 
-    MODULES_NEEDED = ["features", "front_end"]
-
     #: Of a chunk, and of what it shares with the next one, in seconds. What a
     #: frame depends on reaches a third of a second, but for the means of
     #: squeeze and excitation, which want to hear some speech.
     chunk_seconds = 12.0
     overlap_seconds = 1.0
-
-    @classmethod
-    def from_hparams(cls, source, *args, **kwargs):
-        """Load a model's folder or hub id.
-
-        SpeechBrain's own loading, which runs the YAML file: the source is
-        trusted.
-
-        Arguments
-        ---------
-        source : str or Path
-            The folder or hub id.
-        *args, **kwargs
-            As SpeechBrain's method takes them.
-
-        Returns
-        -------
-        PerceptualEnhancer
-
-        Raises
-        ------
-        UserError
-            When the source is no model, or its weights are damaged.
-        """
-        with one_line_errors(source):
-            return super().from_hparams(str(source), *args, **kwargs)
 
     @torch.no_grad()
     def enhance_batch(self, wavs, lengths):

@@ -414,12 +414,11 @@ def test_what_inpaint_cannot_use_is_named(
         (["gone.wav", out, *model], "gone.wav"),
     ):
         assert said in refused("inpaint", *arguments)
-    for command in (
-        ["enhance", speech, out],
-        ["evaluate", "--data", "gone", "--out", tmp_path / "results"],
-    ):
-        line = refused(*command, *model)
-        assert str(inpainters[True]) in line and "Inpainter" in line
+    line = refused("enhance", speech, out, *model)
+    assert str(inpainters[True]) in line and "Inpainter" in line
+    both = "--model", inpainters[True], model_folder
+    line = refused("evaluate", "--data", "gone", "--out", "results", *both)
+    assert "expected models of one kind" in line and "Inpainter" in line
     assert out.read_text() == "what was there"
 
 

@@ -5,18 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from speechbrain_ext.audio import load_audio
 from speechbrain_ext.corpora import noisy_mini
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.corpora.mini import prepare_mini
 from speechbrain_ext.corruption.loss_models import GilbertElliottLoss
-from speechbrain_ext.corruption.masks import BlockMasks
 from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
 from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
 from speechbrain_ext.evaluation.word_errors import read_word_errors
-from speechbrain_ext.inference import Inpainter, PerceptualEnhancer
+from speechbrain_ext.inference import PerceptualEnhancer
 from speechbrain_ext.metrics.quality import pesq, stoi
 
 ADAPTED = "adapted"
@@ -106,30 +104,3 @@ def test_speech_is_better_to_hear_and_to_understand_without_noise(gains):
     assert stoi_gain > 0.02
     # Hardly an utterance pays for the others' gain.
     assert (gains[:, 1] > -0.02).mean() > 0.8
-
-
-@pytest.mark.parametrize("kind", ["time", "time-frequency", "random"])
-def test_what_is_masked_is_found_again(repository, tmp_path, kind):
-    manifest = prepare_mini(
-        tmp_path, train_minutes=0.1, valid_utterances=1, test_utterances=8
-    )["test"]
-    inpainter = Inpainter.from_hparams(
-        source=repository / "pretrained" / "inpainter-mini"
-    )
-    features = inpainter.mods.features
-    found = []
-    for row in read_manifest(manifest):
-        clean = load_audio(row["wav"])
-        frames = features(clean[None], torch.ones(1)).shape[1]
-        mask = BlockMasks(kind)([frames], 128, [row["ID"]], 0, 0, rate=0.2)
-        gaps = features.silence(clean[None], torch.ones(1), mask)[0]
-        repaired = inpainter.inpaint_signal(gaps, mask[0])
-        found.append(
-            [
-                score(clean, repaired) - score(clean, gaps)
-                for score in (pesq, stoi)
-            ]
-        )
-    pesq_gain, stoi_gain = np.array(found).mean(axis=0)
-    assert pesq_gain > 0.2
-    assert stoi_gain > 0.02

@@ -26,10 +26,9 @@ from speechbrain_ext.files import atomic_write, cache_folder, describe
 from speechbrain_ext.inference.model_folder import (
     SafetensorsPretrainer,
     check_model_folder,
-    load_weights,
-    save_weights,
 )
 from speechbrain_ext.inference.silence import silent_runs, split_at_pauses
+from speechbrain_ext.weights import load_weights, save_weights
 
 
 def message_of(error, path):

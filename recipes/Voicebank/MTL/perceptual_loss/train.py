@@ -20,5 +20,7 @@ from functools import partial
 from speechbrain_ext.brains.experiment import run
 from speechbrain_ext.brains.stages import run_stage
 
+main = partial(run_stage, __file__)
+
 if __name__ == "__main__":
-    run(partial(run_stage, __file__))
+    run(main)

@@ -144,6 +144,39 @@ def write_text(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_texts(folder, texts):
+    """Write text files into a folder, each whole or not at all.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where they go.
+    texts : dict
+        Text by the file's name.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    UserError
+        When one cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> files = write_texts(tempfile.mkdtemp(), {"tables.md": "# Tables"})
+    >>> [file.name for file in files]
+    ['tables.md']
+    """
+    files = {Path(folder) / name: text for name, text in texts.items()}
+    for file, text in files.items():
+        write_text(file, text)
+    return list(files)
+
+
 def make_folder_once(folder, make):
     """Make a folder of the cache that is either complete or absent.
 

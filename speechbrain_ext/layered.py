@@ -56,7 +56,7 @@ class Layered(nn.Module):
     (8, [9])
     """
 
-    def forward(self, feats, lengths):
+    def forward(self, feats, lengths, lost=None):
         """Compute the last output.
 
         Arguments
@@ -65,6 +65,8 @@ class Layered(nn.Module):
             [batch, frames, channels].
         lengths : torch.Tensor
             [batch], relative.
+        lost : torch.Tensor, optional
+            Ignored; front-ends are told what was lost.
 
         Returns
         -------

@@ -24,6 +24,7 @@ from speechbrain_ext.backends.image_vgg import (
     convert_image_vgg,
     find_image_vgg,
 )
+from speechbrain_ext.corpora.segments import SEGMENT_SECONDS
 from speechbrain_ext.corruption.masks import KINDS
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.evaluation import kegler2019 as paper
@@ -126,7 +127,6 @@ IMAGE = Training(
 # the tables, a segment.
 _TRAINING, _IMAGE_TRAINING, _WORD = 0.2, 2.0, 0.05
 _MODEL, _REFERENCES = 0.2, 0.1
-_SECONDS = 1.024
 
 
 class Reproduction:
@@ -222,7 +222,7 @@ class Reproduction:
             "statistics": statistics,
         }
         cost = _IMAGE_TRAINING if training is IMAGE else _TRAINING
-        segments = 60 * size.train_minutes / _SECONDS
+        segments = 60 * size.train_minutes / SEGMENT_SECONDS
         return training_step(
             f"training {training.name}",
             "mini.yaml",

@@ -7,7 +7,7 @@ import torch
 
 from speechbrain_ext.backends.speech_vgg import VGG16, SpeechVGG
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.weights import save_weights
+from speechbrain_ext.weight_files import save_weights
 
 #: What torchvision calls the weights that it downloads.
 WEIGHTS = "vgg16-397923af.pth"

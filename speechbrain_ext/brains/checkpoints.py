@@ -1,6 +1,5 @@
 """Checkpoints that are either complete or absent."""
 
-import contextlib
 import os
 import pickle
 import shutil
@@ -44,7 +43,7 @@ class AtomicCheckpointer(Checkpointer):
             for left in self.checkpoints_dir.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(left, ignore_errors=True)
             # Made with the first checkpoint: a run that is refused leaves none.
-            with contextlib.suppress(OSError):
+            if not any(self.checkpoints_dir.iterdir()):
                 self.checkpoints_dir.rmdir()
 
     def save_checkpoint(self, *args, **kwargs):

@@ -6,19 +6,73 @@ from speechbrain.utils.distributed import run_on_main
 
 from speechbrain_ext.brains.experiment import fit, start_experiment
 from speechbrain_ext.corpora.dataset import manifest_dataset
-from speechbrain_ext.weights import load_weights
+from speechbrain_ext.weight_files import load_weights
+
+
+def begin_stage(script, hparams_file, run_opts, overrides):
+    """Prepare a stage's data, load what it begins with, make its brain.
+
+    The YAML file has ``prepare`` and, of features with statistics,
+    ``fit_statistics``, called unless ``skip_prep``, and ``statistics``, the
+    file that it writes; ``check``, called before anything is loaded, if there
+    is one; ``pretrained``, files of weights by the name of what takes them; and
+    ``brain``, called with what SpeechBrain wants.
+
+    Arguments
+    ---------
+    script : str or Path
+        The train.py.
+    hparams_file : str
+        The YAML file.
+    run_opts : RunOptions
+        SpeechBrain's run options.
+    overrides : dict
+        Values from the command line, by key.
+
+    Returns
+    -------
+    hparams : dict
+        The built objects and values.
+    brain : speechbrain.Brain
+
+    Raises
+    ------
+    UserError
+        When the YAML file, the data or a file of weights cannot be used.
+
+    Example
+    -------
+    >>> begin_stage("train.py", "hparams/mini.yaml", run_opts, {})
+    ... # doctest: +SKIP
+    """
+    hparams = start_experiment(script, hparams_file, run_opts, overrides)
+    if not hparams["skip_prep"]:
+        run_on_main(hparams["prepare"])
+        if "fit_statistics" in hparams:
+            run_on_main(hparams["fit_statistics"])
+    if "fit_statistics" in hparams:
+        load_weights(hparams["statistics"], hparams["features"])
+    if hparams.get("check"):
+        hparams["check"]()
+    for name, file in (hparams["pretrained"] or {}).items():
+        load_weights(file, hparams[name])
+    brain = hparams["brain"](
+        train_loggers=[hparams["train_logger"]],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    return hparams, brain
 
 
 def run_stage(script, hparams_file, run_opts, overrides):
     """Prepare the data, train, export, evaluate.
 
-    The YAML file has, besides what
-    :func:`~speechbrain_ext.brains.experiment.fit` needs: ``prepare`` and, of
-    features with statistics, ``fit_statistics``, called unless ``skip_prep``,
-    and ``statistics``, the file that it writes; ``pretrained``, files of weights by the name of what takes them; ``brain``,
-    called with what SpeechBrain wants; ``noisy``, whether a split is read with
-    its noise, and ``text_column``; ``export``, called with the output folder
-    and the modules; and ``evaluate``, called with ``NAME=FOLDER``, or null.
+    The YAML file has what :func:`begin_stage` and
+    :func:`~speechbrain_ext.brains.experiment.fit` need; ``noisy``, whether a
+    split is read with its noise, and ``text_column``; ``export``, called with
+    the output folder and the modules; and ``evaluate``, called with
+    ``NAME=FOLDER``, or null.
 
     Arguments
     ---------
@@ -41,22 +95,7 @@ def run_stage(script, hparams_file, run_opts, overrides):
     >>> run_stage("train.py", "hparams/mini.yaml", run_opts, {})
     ... # doctest: +SKIP
     """
-    hparams = start_experiment(script, hparams_file, run_opts, overrides)
-    if not hparams["skip_prep"]:
-        run_on_main(hparams["prepare"])
-        if "fit_statistics" in hparams:
-            run_on_main(hparams["fit_statistics"])
-    if "fit_statistics" in hparams:
-        load_weights(hparams["statistics"], hparams["features"])
-    for name, file in (hparams["pretrained"] or {}).items():
-        load_weights(file, hparams[name])
-
-    brain = hparams["brain"](
-        train_loggers=[hparams["train_logger"]],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
+    hparams, brain = begin_stage(script, hparams_file, run_opts, overrides)
     data = {
         split: manifest_dataset(
             hparams[f"{split}_csv"],

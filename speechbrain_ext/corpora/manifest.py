@@ -77,8 +77,8 @@ def read_rows(path, columns):
     Returns
     -------
     list of dict
-        One for each line, in the file's order; ``duration`` is a float in
-        seconds, everything else a string.
+        One for each line, in the file's order; ``duration`` and ``start``,
+        where there is one, are floats in seconds, everything else a string.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def _check_columns(path, names, expected):
 
 
 def _check_row(path, number, row, seen):
-    """Check one line; its duration becomes a float."""
+    """Check one line; its duration and its start become floats."""
     utterance = (row["ID"] or "").strip()
     if not utterance:
         raise UserError(f"{path}: utterance {number} has an empty ID")
@@ -208,6 +208,8 @@ def _check_row(path, number, row, seen):
         raise UserError(f"{where}: the ID appears twice; expected unique IDs")
     seen.add(utterance)
     row["duration"] = _duration(where, row["duration"])
+    if "start" in row:
+        row["start"] = _start(where, row["start"])
     if not Path(row["wav"]).is_file():
         raise UserError(f"{where}: no audio file {row['wav'] or '(empty)'}")
 
@@ -221,8 +223,6 @@ def _check_utterance(where, row):
         raise UserError(f"{where}: no noisy audio file {noisy or '(empty)'}")
     if "snr" in row:
         row["snr"] = _snr(where, row["snr"])
-    if "start" in row:
-        row["start"] = _start(where, row["start"])
 
 
 def _snr(where, text):

@@ -1,10 +1,18 @@
 """Utterances cut into segments of equal length (paper 2, section 2.1)."""
 
+import logging
 from pathlib import Path
 
-from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
+from speechbrain_ext.audio import SAMPLE_RATE, load_audio
+from speechbrain_ext.corpora.manifest import (
+    read_manifest,
+    read_rows,
+    write_manifest,
+)
 from speechbrain_ext.corpora.prepare import prepare_corpus
 from speechbrain_ext.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 #: Of a segment: 16384 samples at 16 kHz.
 SEGMENT_SECONDS = 1.024
@@ -69,10 +77,8 @@ def prepare_segments(
     return manifests
 
 
-def cut_segments(utterances, manifest, seconds=SEGMENT_SECONDS):
-    """Cut utterances into segments that do not overlap.
-
-    What is left at an utterance's end is not used.
+def cut_segments(utterances, manifest):
+    """Write a manifest of utterances' segments, which do not overlap.
 
     Arguments
     ---------
@@ -81,42 +87,125 @@ def cut_segments(utterances, manifest, seconds=SEGMENT_SECONDS):
     manifest : str or Path
         The segments' manifest to write; each has a ``start`` in its file and
         its utterance's text.
-    seconds : float
-        Of a segment.
 
     Raises
     ------
     UserError
-        When all utterances are shorter.
+        When the utterances' manifest cannot be used, or all are shorter than a
+        segment.
 
     Example
     -------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / "a.wav").touch()
-    >>> row = dict(
-    ...     ID="a", duration=2.5, wav=folder / "a.wav", spk_id="s", wrd="Hi."
-    ... )
-    >>> write_manifest(folder / "utterances.csv", [row])
-    >>> cut_segments(folder / "utterances.csv", folder / "segments.csv")
-    >>> rows = read_manifest(folder / "segments.csv")
-    >>> [(row["ID"], row["start"]) for row in rows]
-    [('a-000', 0.0), ('a-001', 1.024)]
+    >>> cut_segments("nowhere.csv", "segments.csv")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.csv: no such file; ...
     """
+    write_manifest(manifest, _cut(read_manifest(utterances), utterances))
+
+
+def read_segments(manifest):
+    """Read a manifest of segments, or cut a manifest's files into them.
+
+    Arguments
+    ---------
+    manifest : str or Path
+        A CSV file. With a column ``start`` each line is a segment of 1024 ms;
+        without one, each file is cut into such segments, which do not overlap,
+        and what is left at its end is not used.
+
+    Returns
+    -------
+    list of dict
+        A segment each, with ``ID``, ``wav``, ``start`` and ``duration``, both
+        in seconds.
+
+    Raises
+    ------
+    UserError
+        When the manifest cannot be used, a line with a ``start`` is no segment
+        of this length, or no file is as long as a segment.
+
+    Example
+    -------
+    >>> read_segments("nowhere.csv")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.csv: no such file; ...
+    """
+    rows = read_rows(manifest, ("ID", "duration", "wav"))
+    if "start" not in rows[0]:
+        return _cut(rows, manifest)
+    for row in rows:
+        if _samples(row["duration"]) != _samples(SEGMENT_SECONDS):
+            raise UserError(
+                f"{manifest}: {row['ID']}: lasts {row['duration']:g} s; "
+                f"expected a segment of {SEGMENT_SECONDS} s where the manifest "
+                "has a start"
+            )
+    return rows
+
+
+def load_segment(row):
+    """Read a segment's samples.
+
+    Arguments
+    ---------
+    row : dict
+        As :func:`read_segments` gives it.
+
+    Returns
+    -------
+    torch.Tensor
+        [16384], float32, 16 kHz.
+
+    Raises
+    ------
+    UserError
+        When its file cannot be read, or ends before it.
+
+    Example
+    -------
+    >>> import tempfile, torch
+    >>> from speechbrain_ext.audio import save_audio
+    >>> file = tempfile.mkdtemp() + "/a.wav"
+    >>> save_audio(file, torch.zeros(20000))
+    >>> load_segment({"ID": "a", "wav": file, "start": 0.1}).shape
+    torch.Size([16384])
+    """
+    return load_audio(row["wav"], start=row["start"], duration=SEGMENT_SECONDS)
+
+
+def _cut(rows, manifest):
+    """Rows of segments; what is left at an utterance's end is not used."""
+    length = _samples(SEGMENT_SECONDS)
     segments = [
         {
             **row,
             "ID": f"{row['ID']}-{number:03d}",
-            "start": row.get("start", 0.0) + number * seconds,
-            "duration": seconds,
+            "start": row.get("start", 0.0) + number * SEGMENT_SECONDS,
+            "duration": SEGMENT_SECONDS,
         }
-        for row in read_manifest(utterances)
-        # Durations are in whole samples; what is a hair short is not.
-        for number in range(int(row["duration"] / seconds + 1e-6))
+        for row in rows
+        for number in range(_samples(row["duration"]) // length)
     ]
     if not segments:
         raise UserError(
-            f"{utterances}: no utterance is as long as a segment; expected "
-            f"{seconds} s or more"
+            f"{manifest}: no file is as long as a segment; expected "
+            f"{SEGMENT_SECONDS} s or more"
         )
-    write_manifest(manifest, segments)
+    short = sum(_samples(row["duration"]) < length for row in rows)
+    if short:
+        logger.warning(
+            "%s: %d of %d files are shorter than a segment of %s s and are "
+            "left out",
+            manifest,
+            short,
+            len(rows),
+            SEGMENT_SECONDS,
+        )
+    return segments
+
+
+def _samples(seconds):
+    return round(seconds * SAMPLE_RATE)

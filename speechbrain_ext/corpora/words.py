@@ -16,7 +16,7 @@ from speechbrain_ext.files import cache_folder, write_text
 WORDS = "words.txt"
 #: Letters of the shortest word.
 SHORTEST = 4
-#: The manifest of the segments that statistics are taken from.
+#: The folder with the manifest of the segments that statistics are taken from.
 SEGMENTS = "segments"
 
 
@@ -39,7 +39,7 @@ def prepare_words(
         a time by its voices.
     save_folder : str or Path
         Where to write ``train.csv``, ``valid.csv``, ``test.csv``, ``words.txt``
-        and, of whole segments to take statistics from, ``segments.csv``.
+        and, of whole segments to take statistics from, ``segments/train.csv``.
     n_words : int
         How many words; the paper: 1000, of at least four letters.
     train_splits, valid_splits, test_splits : sequence of str

@@ -11,7 +11,7 @@ from speechbrain_ext.evaluation.claims import Claim, Comparison, claims_report
 from speechbrain_ext.evaluation.report import markdown_table, save_figure
 from speechbrain_ext.evaluation.results import BARE
 from speechbrain_ext.evaluation.word_errors import read_word_errors
-from speechbrain_ext.files import write_text
+from speechbrain_ext.files import write_texts
 
 #: Names of the evaluations that the tables and the claims read. A small Whisper
 #: stands for the paper's base, a larger one for its large-v2.
@@ -276,10 +276,7 @@ def write_reproduction(folder, evaluations, note=""):
         "tables.md": tables(results, languages, note),
         "claims.md": claims_report(claims(levels, languages), errors, note),
     }
-    for name, text in texts.items():
-        files.append(folder / name)
-        write_text(files[-1], text)
-    return files
+    return [*files, *write_texts(folder, texts)]
 
 
 def tables(results, languages=LANGUAGES, note=""):

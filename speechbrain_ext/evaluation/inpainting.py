@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from speechbrain_ext.corpora.segments import load_segment, read_segments
 from speechbrain_ext.corruption.masks import KINDS
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.enhancement_scores import EnhancementScores
@@ -36,7 +37,6 @@ from speechbrain_ext.evaluation.inpainting_systems import (
     load_inpainting_system,
 )
 from speechbrain_ext.evaluation.inpainting_tables import UNDAMAGED, mask_name
-from speechbrain_ext.evaluation.segments import load_segment, read_segments
 from speechbrain_ext.evaluation.systems import named_models
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
 from speechbrain_ext.files import write_text
@@ -86,7 +86,7 @@ def evaluate_inpainting(
         the paper's names the tables have the paper's numbers beside them.
     manifest : str or Path
         The test set's CSV manifest, as
-        :func:`~speechbrain_ext.evaluation.segments.read_segments` takes it.
+        :func:`~speechbrain_ext.corpora.segments.read_segments` takes it.
     results_folder : str or Path
         Where the results go.
     kinds : sequence of str
@@ -185,7 +185,7 @@ def evaluate_inpainting_systems(
         :class:`~speechbrain_ext.evaluation.inpainting_systems.InpaintingSystem`
         by name; the references have the features of the first.
     rows : list of dict
-        As :func:`~speechbrain_ext.evaluation.segments.read_segments` gives
+        As :func:`~speechbrain_ext.corpora.segments.read_segments` gives
         them.
     results_folder : str or Path
         Where the results go.

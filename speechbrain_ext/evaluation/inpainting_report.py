@@ -16,7 +16,7 @@ from speechbrain_ext.evaluation.inpainting_tables import (
     left_out_lines,
 )
 from speechbrain_ext.evaluation.results import write_results
-from speechbrain_ext.files import write_text
+from speechbrain_ext.files import write_text, write_texts
 
 _NOTES = """\
 Means with 95 % intervals (bootstrap over segments) against the clean segments;
@@ -174,10 +174,7 @@ def write_inpainting_reproduction(folder, evaluations, note="", not_run=""):
         "tables.md": paper_tables(scores, note, not_run),
         "claims.md": claims_report(paper.claims(not_run), by_kind, note),
     }
-    files = [Path(folder) / name for name in texts]
-    for file, text in zip(files, texts.values()):
-        write_text(file, text)
-    return files
+    return write_texts(folder, texts)
 
 
 def paper_tables(scores, note="", not_run=""):

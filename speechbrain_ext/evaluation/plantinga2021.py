@@ -24,7 +24,7 @@ from speechbrain_ext.evaluation.enhancement_scores import (
 )
 from speechbrain_ext.evaluation.report import markdown_table
 from speechbrain_ext.evaluation.word_errors import WordErrors, read_word_errors
-from speechbrain_ext.files import write_text
+from speechbrain_ext.files import write_texts
 from speechbrain_ext.metrics.bootstrap import bootstrap_interval
 
 #: Names of the evaluations: scores of the test set, word errors of the
@@ -275,10 +275,7 @@ def write_reproduction(folder, evaluations, rates, note=""):
         "tables.md": tables(results, rates, note),
         "claims.md": claims_report(claims(rates), results, note),
     }
-    files = [Path(folder) / name for name in texts]
-    for file, text in zip(files, texts.values()):
-        write_text(file, text)
-    return files
+    return write_texts(folder, texts)
 
 
 def tables(results, rates, note=""):

@@ -4,7 +4,7 @@ import torch
 import torch.utils.checkpoint
 
 from speechbrain_ext.features.frames import inside_frames
-from speechbrain_ext.layered import named_outputs
+from speechbrain_ext.layered import Layered, named_outputs
 
 
 def stack_context(feats, lengths, past=5, future=5):
@@ -47,7 +47,7 @@ def stack_context(feats, lengths, past=5, future=5):
     return windows.transpose(2, 3)
 
 
-class ContextNetwork(torch.nn.Module):
+class ContextNetwork(Layered):
     """A network that sees one frame and its context at a time.
 
     Only frames inside of utterances are computed, a limited number at once.
@@ -92,25 +92,6 @@ class ContextNetwork(torch.nn.Module):
         self.future = future
         self.chunk_frames = chunk_frames
         self.recompute = recompute
-
-    def forward(self, feats, lengths, lost=None):
-        """Compute the last layer's output at each frame.
-
-        Arguments
-        ---------
-        feats : torch.Tensor
-            [batch, frames, channels].
-        lengths : torch.Tensor
-            [batch], relative.
-        lost : torch.Tensor, optional
-            Ignored; front-ends are told what was lost.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch, frames, outputs]; 0 past an utterance's end.
-        """
-        return self.representations(feats, lengths, self.layers[-1:])[0]
 
     def representations(self, feats, lengths, names):
         """Compute what named layers make of each frame.

@@ -49,9 +49,8 @@ def local_weighted_sums(magnitudes, window, hop_length):
     Example
     -------
     >>> window = symmetric_window(8)
-    >>> if has_local_weighted_sums():
-    ...     phases = local_weighted_sums(torch.ones(1, 3, 5), window, 4)
-    ...     assert phases.shape == (1, 3, 5)
+    >>> local_weighted_sums(torch.ones(1, 3, 5), window, 4).shape
+    torch.Size([1, 3, 5])
     """
     solver = _solver(tuple(window.double().tolist()), hop_length)
     spectra = [

@@ -3,6 +3,8 @@
 import torch
 from torch.nn import functional as F
 
+from speechbrain_ext.audio import SAMPLE_RATE
+from speechbrain_ext.corpora.segments import SEGMENT_SECONDS
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.features.frames import mask_padding, window_share
 from speechbrain_ext.features.phase import (
@@ -18,8 +20,9 @@ from speechbrain_ext.features.phase import (
 WINDOW_LENGTH = 256
 HOP_LENGTH = 128
 N_BINS = 128
-#: Samples of a segment: 1024 ms at 16 kHz, 128 frames.
-SEGMENT_SAMPLES = 16384
+#: Samples and frames of a segment.
+SEGMENT_SAMPLES = round(SEGMENT_SECONDS * SAMPLE_RATE)
+SEGMENT_FRAMES = SEGMENT_SAMPLES // HOP_LENGTH
 
 PHASES = ("auto", "lws", "griffin-lim")
 

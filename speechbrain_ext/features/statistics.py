@@ -8,7 +8,7 @@ import torch
 from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.corpora.preparation import read_text
 from speechbrain_ext.files import write_text
-from speechbrain_ext.weights import save_weights
+from speechbrain_ext.weight_files import save_weights
 
 
 def fit_statistics(features, manifest, path, batch_size=64, n_workers=0):

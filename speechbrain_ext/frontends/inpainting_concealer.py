@@ -5,10 +5,11 @@ from torch.nn import functional as F
 
 from speechbrain_ext.corruption.masks import fill_mask
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.features.segment_log_magnitude import HOP_LENGTH
+from speechbrain_ext.features.segment_log_magnitude import (
+    HOP_LENGTH,
+    SEGMENT_FRAMES,
+)
 
-#: Frames of a segment, which the networks are trained on.
-SEGMENT_FRAMES = 128
 # Bounds the memory of long speech.
 _SEGMENTS_AT_ONCE = 64
 

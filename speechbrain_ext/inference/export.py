@@ -16,7 +16,7 @@ from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write, write_text
 from speechbrain_ext.inference.model_folder import check_model_folder
-from speechbrain_ext.weights import save_weights
+from speechbrain_ext.weight_files import save_weights
 
 _ASR_PIECES = ("features", "front_end", "back_end")
 

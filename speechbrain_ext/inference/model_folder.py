@@ -15,7 +15,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
 
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.weights import load_weights
+from speechbrain_ext.weight_files import load_weights
 
 
 class SafetensorsPretrainer:
@@ -31,7 +31,7 @@ class SafetensorsPretrainer:
     Example
     -------
     >>> import tempfile, torch
-    >>> from speechbrain_ext.weights import save_weights
+    >>> from speechbrain_ext.weight_files import save_weights
     >>> folder = tempfile.mkdtemp()
     >>> module = torch.nn.Linear(2, 1)
     >>> save_weights(Path(folder) / "module.safetensors", module)

@@ -28,7 +28,7 @@ from speechbrain_ext.inference.model_folder import (
     check_model_folder,
 )
 from speechbrain_ext.inference.silence import silent_runs, split_at_pauses
-from speechbrain_ext.weights import load_weights, save_weights
+from speechbrain_ext.weight_files import load_weights, save_weights
 
 
 def message_of(error, path):

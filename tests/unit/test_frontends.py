@@ -6,7 +6,7 @@ from torch import nn
 
 from speechbrain_ext.frontends.adaptation_unet import AdaptationUNet
 from speechbrain_ext.frontends.light_adapter import LightAdapter
-from speechbrain_ext.weights import save_weights
+from speechbrain_ext.weight_files import save_weights
 
 FRAME_COUNTS = [1, 2, 3, 7, 16, 101]
 

@@ -15,6 +15,7 @@ from hypothesis import (
 from speechbrain_ext import cli
 from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import write_rows
+from speechbrain_ext.corpora.segments import load_segment, read_segments
 from speechbrain_ext.corruption.masks import KINDS
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation import (
@@ -38,7 +39,6 @@ from speechbrain_ext.evaluation.inpainting_tables import (
     inpainting_table,
 )
 from speechbrain_ext.evaluation.results import ROW_KEYS
-from speechbrain_ext.evaluation.segments import load_segment, read_segments
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
 from speechbrain_ext.frontends.inpainting_unet import InpaintingUNet
 from speechbrain_ext.inference import model_folder

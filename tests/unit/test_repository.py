@@ -89,13 +89,7 @@ def installed_closure(requirements):
         if not applies(requirement, extra=extra):
             continue
         found.add(canonicalize_name(requirement.name))
-        try:
-            lines = metadata.requires(requirement.name) or []
-        except metadata.PackageNotFoundError:
-            # `make setup` only warns where these could not be built.
-            assert requirement.name in ("lws", "pesq"), requirement
-            continue
-        for line in lines:
+        for line in metadata.requires(requirement.name) or []:
             for wanted in ("", *requirement.extras):
                 waiting.append((Requirement(line), wanted))
     return found

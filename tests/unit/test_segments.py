@@ -54,7 +54,9 @@ def test_a_segment_of_another_rate_has_as_many_seconds(tmp_path):
 
 def test_only_short_utterances(tmp_path):
     write_manifest(tmp_path / "u.csv", [utterance(tmp_path, "b", 800)])
-    with pytest.raises(UserError, match=r"u\.csv: no utterance is as long"):
+    with pytest.raises(
+        UserError, match=r"u\.csv: no file is as long as a segment"
+    ):
         cut_segments(tmp_path / "u.csv", tmp_path / "segments.csv")
     assert not (tmp_path / "segments.csv").exists()
 

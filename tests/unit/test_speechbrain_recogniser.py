@@ -18,7 +18,7 @@ from speechbrain_ext.features.log_magnitude import LogMagnitude
 from speechbrain_ext.features.waveform import Waveform
 from speechbrain_ext.frontends.spectral import SpectralFrontEnd
 from speechbrain_ext.frontends.wide_resnet import WideResNetEnhancer
-from speechbrain_ext.weights import load_weights, save_weights
+from speechbrain_ext.weight_files import load_weights, save_weights
 
 LENGTHS = torch.tensor([1.0, 0.6])
 TEXTS = ["The quick -- brown fox!", "Lazy dog."]

@@ -22,7 +22,7 @@ from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
 from speechbrain_ext.frontends.light_adapter import LightAdapter
 from speechbrain_ext.inference import PacketLossASR
 from speechbrain_ext.inference.export import transplant
-from speechbrain_ext.weights import save_weights
+from speechbrain_ext.weight_files import save_weights
 
 TINY = "openai/whisper-tiny.en"
 

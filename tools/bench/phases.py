@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
+from speechbrain_ext.corpora.segments import load_segment, read_segments
 from speechbrain_ext.errors import exit_on_user_error
-from speechbrain_ext.evaluation.segments import load_segment, read_segments
 from speechbrain_ext.features.phase import has_local_weighted_sums
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
 from speechbrain_ext.metrics.scoring import score_pairs

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
 
-from speechbrain_ext.brains.experiment import fit, run, start_experiment
+from speechbrain_ext.brains.experiment import fit, run
+from speechbrain_ext.brains.stages import begin_stage
 from speechbrain_ext.corpora.dataset import manifest_dataset
-from speechbrain_ext.weights import load_weights
 
 
 def main(hparams_file, run_opts, overrides):
@@ -37,20 +37,7 @@ def main(hparams_file, run_opts, overrides):
     overrides : dict
         Values from the command line, by key.
     """
-    hparams = start_experiment(__file__, hparams_file, run_opts, overrides)
-    if not hparams["skip_prep"]:
-        run_on_main(hparams["prepare"])
-    if hparams["check"]:
-        hparams["check"]()
-    for name, file in (hparams["pretrained"] or {}).items():
-        load_weights(file, hparams[name])
-
-    brain = hparams["brain"](
-        train_loggers=[hparams["train_logger"]],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-    )
+    hparams, brain = begin_stage(__file__, hparams_file, run_opts, overrides)
     # No utterance is left out: Kaldi wants the features of all of them.
     data = {
         split: manifest_dataset(

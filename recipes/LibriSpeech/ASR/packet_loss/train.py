@@ -25,7 +25,7 @@ from speechbrain_ext.corpora.prepare import prepare_corpus
 from speechbrain_ext.corruption.loss_models import check_rate
 from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
 from speechbrain_ext.inference.export import export_packet_loss_asr
-from speechbrain_ext.weights import load_weights
+from speechbrain_ext.weight_files import load_weights
 
 
 def main(hparams_file, run_opts, overrides):

@@ -130,23 +130,23 @@ def _print_text(arguments, file, text, signal, lost):
         print(f"{file}: {text}", flush=True)
 
 
-def _check_interface(source, wanted, command):
-    """Refuse a model of another kind, before it is loaded."""
+def _interface(source, command, *wanted):
+    """Find the class of a model, and refuse others before it is loaded."""
+    from speechbrain_ext import inference
     from speechbrain_ext.inference.model_folder import interface_name
 
     name = interface_name(source)
-    if name != wanted:
+    if name not in wanted:
         raise UserError(
             f"{source}: is a model of the kind {name}; expected one of the "
-            f"kind {wanted}, for {command}"
+            f"kind {' or '.join(wanted)}, for {command}"
         )
+    return getattr(inference, name)
 
 
 def _inpaint(arguments):
-    from speechbrain_ext.inference import Inpainter
-
-    _check_interface(arguments.model, "Inpainter", "inpaint")
-    inpainter = Inpainter.from_hparams(
+    interface = _interface(arguments.model, "inpaint", "Inpainter")
+    inpainter = interface.from_hparams(
         arguments.model, run_opts=_run_options(arguments)
     )
     inpainter.inpaint_file(
@@ -159,13 +159,18 @@ def _inpaint(arguments):
 
 
 def _enhance(arguments):
-    from speechbrain_ext.inference import PerceptualEnhancer
+    from speechbrain_ext.inference.observation import check_observation
 
-    _check_interface(arguments.model, "PerceptualEnhancer", "enhance")
-    enhancer = PerceptualEnhancer.from_hparams(
+    check_observation(arguments.observation)
+    interface = _interface(
+        arguments.model, "enhance", "GenericEnhancer", "PerceptualEnhancer"
+    )
+    enhancer = interface.from_hparams(
         arguments.model, run_opts=_run_options(arguments)
     )
-    enhancer.enhance_file(arguments.input, arguments.output)
+    enhancer.enhance_file(
+        arguments.input, arguments.output, arguments.observation
+    )
 
 
 def _corrupt(arguments):
@@ -214,6 +219,11 @@ def _evaluate(arguments):
     (evaluate,) = kinds
     if evaluate is not _evaluate_masks and (arguments.kinds or arguments.sizes):
         raise UserError("--kinds, --sizes: expected models of inpainting")
+    observed = arguments.observations or arguments.validation
+    if evaluate is not _evaluate_enhancement and observed:
+        raise UserError(
+            "--observations, --validation: expected models of enhancement"
+        )
     evaluate(arguments)
 
 
@@ -252,6 +262,10 @@ def _evaluate_enhancement(arguments):
         raise UserError(
             "--rates: expected none, as noisy recordings have their own SNRs"
         )
+    if arguments.validation and not arguments.observations:
+        raise UserError(
+            "--validation: expected --observations, the ratios to choose from"
+        )
     manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
     if arguments.noise:
         manifest = mix_test_set(
@@ -269,6 +283,8 @@ def _evaluate_enhancement(arguments):
         backend=arguments.backend,
         batch_size=arguments.batch_size,
         test_set=arguments.test_set or name,
+        observations=arguments.observations or (0.0,),
+        validation=arguments.validation,
         run_opts=_run_options(arguments),
     )
 

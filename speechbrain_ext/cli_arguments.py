@@ -26,10 +26,13 @@ The same seed and input name lose the same packets.
 """
 
 _ENHANCE_EPILOG = """\
-example:
+examples:
   speechbrain-ext enhance noisy.wav clean.wav --model pretrained/mimic-enhance-mini
+  speechbrain-ext enhance noisy.wav clean.wav --model FOLDER --observation 0.1
 
-Audio of any length is enhanced in chunks, in bounded memory.
+Audio of any length is enhanced in chunks, in bounded memory. --observation leaves
+some of the input in the output: recognisers that know noise but no enhancer may
+read it better.
 """
 
 _INPAINT_EPILOG = """\
@@ -66,6 +69,8 @@ examples:
       --data /data/voicebank --out results
   speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
       --data /data/LJSpeech-1.1 --noise /data/noises --snrs 0 5 10 --out results
+  speechbrain-ext evaluate --model FOLDER --data test.csv --out results \\
+      --observations 0 0.1 0.5 --validation valid.csv
   speechbrain-ext evaluate --model speechVGG=runs/1/model \\
       --data /data/LJSpeech-1.1 --kinds time --sizes 0.1 0.4 --out results
 
@@ -183,6 +188,13 @@ def _add_enhance(commands):
         _ENHANCE_EPILOG,
     )
     _add_repair(command)
+    command.add_argument(
+        "--observation",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="the input's share in the output, 0 to 1 (default: 0)",
+    )
 
 
 def _add_repair(command):
@@ -313,6 +325,20 @@ def _add_evaluate(commands):
         default=[0.0, 5.0, 10.0],
         metavar="SNR",
         help="of that noise, in dB (default: 0 5 10)",
+    )
+    command.add_argument(
+        "--observations",
+        type=float,
+        nargs="+",
+        metavar="RATIO",
+        help="shares of the noisy input in the output of models of "
+        "enhancement, each a system of its own (default: 0)",
+    )
+    command.add_argument(
+        "--validation",
+        metavar="MANIFEST",
+        help="noisy recordings on which each model's ratio is chosen by the "
+        "WER; the test set hears no other one above 0",
     )
     command.add_argument(
         "--kinds",

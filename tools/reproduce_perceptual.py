@@ -422,7 +422,7 @@ class Reproduction:
 
     def scored(self):
         """Load what is scored, without recognisers, by name."""
-        from speechbrain_ext.evaluation.enhancement import (
+        from speechbrain_ext.evaluation.enhancement_systems import (
             EnhancementSystem,
             load_enhancement_system,
         )
@@ -445,7 +445,7 @@ class Reproduction:
 
     def read(self):
         """Load what is read by a recogniser, by name."""
-        from speechbrain_ext.evaluation.enhancement import (
+        from speechbrain_ext.evaluation.enhancement_systems import (
             EnhancementSystem,
             load_enhancement_system,
             unadapted_recogniser,

@@ -69,6 +69,10 @@ INPAINTING = Recipe(
     ROOT / "recipes" / "LibriSpeech" / "inpainting" / "deep_feature_loss",
     (("evaluate", "null"),),
 )
+SSL_MSE = Recipe(
+    ROOT / "recipes" / "LibriSpeech" / "enhance" / "ssl_mse",
+    (("evaluate", "null"),),
+)
 
 
 def add_sizes(parser, quick):

@@ -54,9 +54,7 @@ class SpeechBrainRecogniser(AttentionDecoding, nn.Module):
         super().__init__()
         asr, self.encoder, searcher = _load(source, savedir)
         self.source = source
-        self.embedding = searcher.emb
-        self.decoder = searcher.dec
-        self.output = searcher.fc
+        self._take_decoder(searcher)
         self.tokenizer = asr.tokenizer
         # In a tuple it is no child: neither trained, nor saved, nor ever in
         # training mode, where its language model would drop units.
@@ -65,6 +63,16 @@ class SpeechBrainRecogniser(AttentionDecoding, nn.Module):
             if isinstance(module, InputNormalization):
                 _statistics_to_buffers(module)
         self.requires_grad_(True)
+
+    def _take_decoder(self, searcher):
+        if not all(hasattr(searcher, name) for name in ("emb", "dec", "fc")):
+            raise UserError(
+                f"{self.source}: its decoder is a {type(searcher).__name__}; "
+                "expected a recurrent one with attention"
+            )
+        self.embedding = searcher.emb
+        self.decoder = searcher.dec
+        self.output = searcher.fc
 
     @property
     def searcher(self):
@@ -227,11 +235,6 @@ def _load(source, savedir):
             f"{source}: no recogniser there ({reason[:160]}); "
             "expected the folder or hub id of an EncoderDecoderASR"
         ) from error
-    if not all(hasattr(searcher, name) for name in ("emb", "dec", "fc")):
-        raise UserError(
-            f"{source}: its decoder is a {type(searcher).__name__}; "
-            "expected a recurrent one with attention"
-        )
     return asr, encoder, searcher
 
 

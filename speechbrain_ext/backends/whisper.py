@@ -1,11 +1,7 @@
 """A frozen Whisper: features in, gradients, token probabilities or text out."""
 
-import contextlib
-import logging
-from pathlib import Path
-
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from speechbrain.decoders.seq2seq import (
     S2SWhisperBeamSearcher,
     S2SWhisperGreedySearcher,
@@ -13,12 +9,12 @@ from speechbrain.decoders.seq2seq import (
 from speechbrain.integrations.huggingface.whisper import Whisper
 from torch.nn import functional as F
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
-from transformers.utils import logging as transformers_logging
 
 from speechbrain_ext.backends.frozen import Frozen
+from speechbrain_ext.backends.hugging_face import quiet, stored_names
 from speechbrain_ext.backends.weights import resolve
+from speechbrain_ext.backends.whisper_layers import embed_frames, run_layers
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.features.whisper_log_mel import WINDOW_FRAMES
 
 #: Label of the positions that the cross entropy leaves out.
 IGNORED = -100
@@ -79,7 +75,7 @@ class FrozenWhisper(Frozen, torch.nn.Module):
         tokens_minimum=8,
     ):
         super().__init__()
-        self.whisper = _load(resolve(source))
+        self.whisper = load_whisper(resolve(source))
         self.source = source
         self.set_language(language)
         self.beam_size = beam_size
@@ -147,15 +143,9 @@ knows English only; expected en, or a multilingual model
             [batch, frames / 2, channels].
         """
         encoder = self.whisper.model.encoder
-        # On a CPU the fused attention is the slower one for short contexts.
-        short = feats.shape[1] < WINDOW_FRAMES and feats.device.type == "cpu"
-        encoder.config._attn_implementation = "eager" if short else "sdpa"
-        x = F.gelu(encoder.conv1(feats.transpose(1, 2)))
-        x = F.gelu(encoder.conv2(x)).transpose(1, 2)
-        x = x + encoder.embed_positions.weight[: x.shape[1]]
-        for layer in encoder.layers:
-            x = layer(x, None)
-        return encoder.layer_norm(x)
+        for states in run_layers(encoder, embed_frames(encoder, feats)):
+            pass
+        return states
 
     def representations(self, feats, lengths, names):
         """Return named outputs: there is one, ``"encoder"``.
@@ -326,7 +316,7 @@ knows English only; expected en, or a multilingual model
                 min_decode_ratio=0.0,
                 max_decode_ratio=ratio,
             )
-        with _quiet():
+        with quiet():
             hypotheses = searcher(states, lengths)[0]
         return [
             self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
@@ -450,12 +440,33 @@ def token_limit(seconds, per_second, minimum, positions):
     return int(min(wanted, positions // 2))
 
 
-def _load(folder):
-    """Load SpeechBrain's Whisper, and refuse what is not a whole one."""
+def load_whisper(folder):
+    """Load SpeechBrain's Whisper, and refuse what is not a whole one.
+
+    Arguments
+    ---------
+    folder : Path
+        A folder in Hugging Face's format.
+
+    Returns
+    -------
+    speechbrain.integrations.huggingface.whisper.Whisper
+
+    Raises
+    ------
+    UserError
+        When a file is missing, truncated or of another model.
+
+    Example
+    -------
+    >>> folder = resolve("openai/whisper-tiny.en")
+    >>> load_whisper(folder).config.encoder_layers
+    4
+    """
     try:
-        with _quiet():
+        with quiet():
             whisper = Whisper(str(folder), save_path=str(folder), freeze=True)
-        stored = _stored_names(folder)
+        stored = {name.removeprefix("model.") for name in stored_names(folder)}
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -475,35 +486,3 @@ def _load(folder):
             f"{whisper.config.decoder_start_token_id}: is tokenizer.json there?"
         )
     return whisper
-
-
-def _stored_names(folder):
-    names = set()
-    for path in Path(folder).glob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            names |= {name.removeprefix("model.") for name in file.keys()}
-    return names
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Hide what transformers and SpeechBrain say at every load."""
-    loggers = [
-        logging.getLogger("speechbrain.integrations.huggingface.huggingface"),
-        logging.getLogger("speechbrain.integrations.huggingface.whisper"),
-    ]
-    levels = [logger.level for logger in loggers]
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)

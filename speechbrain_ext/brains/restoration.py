@@ -11,6 +11,7 @@ from speechbrain.utils.distributed import (
 )
 from torch.nn.functional import pad
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from speechbrain_ext.audio import SAMPLE_RATE
 from speechbrain_ext.corruption.lost_packets import lost_samples
@@ -55,7 +56,8 @@ class RestorationBrain(sb.Brain):
         The last epoch in which a criterion counts; those that are not named
         always do.
     scheduler_class : callable, optional
-        ``optimizer -> torch learning rate scheduler``, stepped every epoch.
+        ``optimizer -> torch learning rate scheduler``, stepped every epoch;
+        ``ReduceLROnPlateau`` is told the validation's loss.
     train_loggers : sequence of speechbrain.utils.train_logger.TrainLogger
         Each is given every epoch's losses and word error rate.
     **kwargs
@@ -65,8 +67,9 @@ class RestorationBrain(sb.Brain):
     Raises
     ------
     UserError
-        When features are to be damaged and the front-end takes waveforms, or
-        the back-end takes another number of mel bins than the features have.
+        When a weight is negative, features are to be damaged and the front-end
+        takes waveforms, or the back-end takes another number of mel bins than
+        the features have.
 
     Example
     -------
@@ -103,9 +106,7 @@ class RestorationBrain(sb.Brain):
         train_loggers=(),
         **kwargs,
     ):
-        self.weights = {
-            name: float(weight) for name, weight in weights.items() if weight
-        }
+        self.weights = _check_weights(weights)
         used = {name: criteria[name] for name in self.weights}
         # Here, because a distributed wrapper hides the attribute.
         self.takes_waveforms = getattr(front_end, "takes_waveforms", False)
@@ -337,7 +338,9 @@ class RestorationBrain(sb.Brain):
                 logger.log_stats({"test": "best"}, test_stats=stats)
             return
         lr = self.optimizer.param_groups[0]["lr"]
-        if self.scheduler is not None:
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(stats["loss"])
+        elif self.scheduler is not None:
             self.scheduler.step()
         for logger in self.train_loggers:
             logger.log_stats(
@@ -520,6 +523,14 @@ class RestorationBrain(sb.Brain):
             for parameter in self.modules.back_end.parameters():
                 if parameter.requires_grad:
                     parameter.register_post_accumulate_grad_hook(_average)
+
+
+def _check_weights(weights):
+    """The criteria that count, by name."""
+    for name, weight in weights.items():
+        if float(weight) < 0:
+            raise UserError(f"weights: {name} has {weight}; expected 0 or more")
+    return {name: float(weight) for name, weight in weights.items() if weight}
 
 
 def _check_mel_bins(features, back_end):

@@ -7,6 +7,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 
 from speechbrain_ext.audio import load_audio
 from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.corpora.noise_mixtures import MixtureReader
 from speechbrain_ext.corpora.preparation import check_pairs
 from speechbrain_ext.errors import UserError
 
@@ -30,7 +31,8 @@ def manifest_dataset(manifest, max_seconds=30.0, text_column="wrd", noisy=True):
         The column that ``wrd`` is read from; utterances where it is empty are
         left out, with a warning that counts them.
     noisy : bool
-        Whether to read the noisy recordings, where there are any.
+        Whether to read the noisy recordings, where there are any, or to mix
+        the mixtures.
 
     Returns
     -------
@@ -39,7 +41,8 @@ def manifest_dataset(manifest, max_seconds=30.0, text_column="wrd", noisy=True):
         ``start``, the segment from there) and ``wrd``; ``noisy``
         ([time], the damaged ``sig``) and ``phn`` (phones separated by spaces,
         empty where they are not known) where the manifest has ``noisy_wav``
-        and ``phn``. The manifest's other columns can be asked for.
+        or ``noise_wav``, and ``phn``. The manifest's other columns can be asked
+        for.
 
     Raises
     ------
@@ -77,6 +80,13 @@ def manifest_dataset(manifest, max_seconds=30.0, text_column="wrd", noisy=True):
         check_pairs(pairs, f"checking {Path(manifest).name}")
         dataset.add_dynamic_item(
             load_audio, takes="noisy_wav", provides="noisy"
+        )
+        keys.append("noisy")
+    elif noisy and "noise_wav" in columns:
+        dataset.add_dynamic_item(
+            MixtureReader(),
+            takes=["sig", "noise_wav", "noise_start", "snr"],
+            provides="noisy",
         )
         keys.append("noisy")
     if "phn" in columns:

@@ -11,9 +11,21 @@ from speechbrain_ext.files import atomic_write, describe
 #: what is said.
 COLUMNS = ("ID", "duration", "wav", "spk_id", "wrd")
 #: What a line may hold besides: the damaged recording of ``wav``, its SNR in
-#: dB, the noise in it, the phones that are said, separated by spaces, and where
-#: in ``wav`` the utterance starts, in seconds.
-OPTIONAL_COLUMNS = ("noisy_wav", "snr", "noise", "phn", "start")
+#: dB, the noise in it, the phones that are said, separated by spaces, where in
+#: ``wav`` the utterance starts, in seconds; of a mixture that is made when it
+#: is read, the recording of noise, where in it the noise starts, in seconds,
+#: and the seed that it was drawn with; what the speaker wants.
+OPTIONAL_COLUMNS = (
+    "noisy_wav",
+    "snr",
+    "noise",
+    "phn",
+    "start",
+    "noise_wav",
+    "noise_start",
+    "seed",
+    "intent",
+)
 
 
 def read_manifest(path):
@@ -26,7 +38,7 @@ def read_manifest(path):
     ---------
     path : str or Path
         A CSV file with the columns ``ID,duration,wav,spk_id,wrd``, in any
-        order, and perhaps ``noisy_wav,snr,noise,phn,start``; more columns are
+        order, and perhaps any of :data:`OPTIONAL_COLUMNS`; more columns are
         kept.
         ``$data_root`` or any other variable in ``wav`` is not replaced: paths
         are absolute, or relative to the working folder.
@@ -35,8 +47,8 @@ def read_manifest(path):
     -------
     list of dict
         One for each utterance, in the file's order; ``duration`` is a float in
-        seconds, as is ``start``, ``snr`` a float in dB or None, everything else
-        a string.
+        seconds, as are ``start`` and ``noise_start``, ``snr`` a float in dB or
+        None, everything else a string.
 
     Raises
     ------
@@ -77,8 +89,9 @@ def read_rows(path, columns):
     Returns
     -------
     list of dict
-        One for each line, in the file's order; ``duration`` and ``start``,
-        where there is one, are floats in seconds, everything else a string.
+        One for each line, in the file's order; ``duration``, and ``start`` and
+        ``noise_start``, where there is one, are floats in seconds, everything
+        else a string.
 
     Raises
     ------
@@ -122,9 +135,8 @@ def write_manifest(path, rows):
         The CSV file to write.
     rows : iterable of dict
         One for each utterance, in the order to be written, with the keys
-        ``ID``, ``duration`` (seconds), ``wav``, ``spk_id`` and ``wrd``. The
-        columns ``noisy_wav``, ``snr`` (dB), ``noise``, ``phn`` and ``start``
-        (seconds) are written when any of them has them.
+        ``ID``, ``duration`` (seconds), ``wav``, ``spk_id`` and ``wrd``. Those
+        of :data:`OPTIONAL_COLUMNS` are written that any of them has.
 
     Raises
     ------
@@ -208,8 +220,9 @@ def _check_row(path, number, row, seen):
         raise UserError(f"{where}: the ID appears twice; expected unique IDs")
     seen.add(utterance)
     row["duration"] = _duration(where, row["duration"])
-    if "start" in row:
-        row["start"] = _start(where, row["start"])
+    for name in ("start", "noise_start"):
+        if name in row:
+            row[name] = _start(where, name, row[name])
     if not Path(row["wav"]).is_file():
         raise UserError(f"{where}: no audio file {row['wav'] or '(empty)'}")
 
@@ -223,6 +236,19 @@ def _check_utterance(where, row):
         raise UserError(f"{where}: no noisy audio file {noisy or '(empty)'}")
     if "snr" in row:
         row["snr"] = _snr(where, row["snr"])
+    if "noise_wav" in row:
+        _check_mixture(where, row)
+
+
+def _check_mixture(where, row):
+    if not Path(row["noise_wav"]).is_file():
+        name = row["noise_wav"] or "(empty)"
+        raise UserError(f"{where}: no recording of noise {name}")
+    if row.get("noise_start") is None or row.get("snr") is None:
+        raise UserError(
+            f"{where}: noise_wav without noise_start and snr; expected where "
+            "the noise starts in it (seconds) and the SNR (dB)"
+        )
 
 
 def _snr(where, text):
@@ -234,10 +260,10 @@ def _snr(where, text):
     return snr
 
 
-def _start(where, text):
+def _start(where, name, text):
     start = _number(text)
     if not (math.isfinite(start) and start >= 0):
-        raise UserError(f"{where}: start is '{text}'; expected seconds from 0")
+        raise UserError(f"{where}: {name} is '{text}'; expected seconds from 0")
     return start
 
 

@@ -49,7 +49,9 @@ def mix(clean, noise, snr):
     return gain * clean, gain * noisy
 
 
-def mix_rows(folder, split, rows, noises, snrs, seed, repeat=False):
+def mix_rows(
+    folder, split, rows, noises, snrs, seed, repeat=False, snr_range=None
+):
     """Mix each utterance of a manifest with one noise at one SNR.
 
     All pairs of an SNR and a kind are equally frequent, as far as the number of
@@ -73,6 +75,9 @@ def mix_rows(folder, split, rows, noises, snrs, seed, repeat=False):
         Of what is mixed with what.
     repeat : bool
         Whether a noise that is shorter than the speech starts again at its end.
+    snr_range : tuple of (float, float), optional
+        The lowest and the highest SNR in dB, in place of ``snrs``: drawn
+        uniformly from between.
 
     Raises
     ------
@@ -92,10 +97,14 @@ def mix_rows(folder, split, rows, noises, snrs, seed, repeat=False):
     rng = numpy.random.Generator(numpy.random.PCG64(key))
     for side in ("clean", "noisy"):
         Path(folder, side, split).mkdir(parents=True, exist_ok=True)
+    if snr_range:
+        snrs = [None]
     conditions = _conditions(rng, list(itertools.product(snrs, cuts)))
     for row, (snr, kind) in zip(
         tqdm(rows, f"adding noise: {split}", unit="utterances"), conditions
     ):
+        if snr_range:
+            snr = round(float(rng.uniform(*snr_range)), 3)
         clean = load_audio(row["wav"])
         noise, _ = cuts[kind].draw(len(clean), rng)
         names = [Path(side, split, row["ID"]) for side in ("clean", "noisy")]

@@ -99,7 +99,7 @@ class NoiseCuts:
     Arguments
     ---------
     noises : list of dict
-        As :func:`find_noises` returns them.
+        As :func:`find_noises` returns them; what :meth:`draw` draws from.
     repeat : bool
         Whether a recording that is shorter than a cut starts again at its end.
 
@@ -118,7 +118,9 @@ class NoiseCuts:
     def __init__(self, noises, repeat=False):
         self.noises = list(noises)
         self.repeat = repeat
-        self._shortest = min(self.noises, key=lambda row: row["duration"])
+        self._shortest = min(
+            self.noises, key=lambda row: row["duration"], default=None
+        )
         self._read = OrderedDict()
 
     def draw(self, n_samples, generator):
@@ -155,9 +157,41 @@ class NoiseCuts:
             noise = self._cut(signal, int(start), n_samples)
             if noise.square().mean() > _SILENT_CUT * power:
                 return noise, recording
+        return self._loudest(signal, n_samples), recording
+
+    def cut_at(self, wav, start, n_samples):
+        """Cut a piece that was drawn before out of a recording.
+
+        Arguments
+        ---------
+        wav : str or Path
+            The recording; it starts again at its end where it is shorter.
+        start : int
+            The piece's first sample, at 16 kHz.
+        n_samples : int
+            How long it shall be.
+
+        Returns
+        -------
+        torch.Tensor
+            [n_samples], float32; from around the recording's loudest sample
+            where the piece would be silent.
+
+        Raises
+        ------
+        UserError
+            When the recording is missing, not audio or silent as a whole.
+        """
+        signal, power = self._load(wav)
+        noise = self._cut(signal, start % len(signal), n_samples)
+        if noise.square().mean() > _SILENT_CUT * power:
+            return noise
+        return self._loudest(signal, n_samples)
+
+    def _loudest(self, signal, n_samples):
         start = int(signal.abs().argmax()) - n_samples // 2
         start = max(0, min(start, self._n_starts(signal, n_samples) - 1))
-        return self._cut(signal, start, n_samples), recording
+        return self._cut(signal, start, n_samples)
 
     def _check_length(self, recording, n_samples, have=None):
         if have is None:

@@ -66,6 +66,7 @@ def prepare_noisy_mini(
     clean_folder=None,
     lexicon=None,
     n_workers=None,
+    snr_ranges=None,
 ):
     """Make the noisy mini corpus, unless it is there already.
 
@@ -108,6 +109,9 @@ def prepare_noisy_mini(
         A file in the CMU format; the CMU dictionary when not given.
     n_workers : int, optional
         Processes that speak; as many as there are cores when not given.
+    snr_ranges : dict, optional
+        The lowest and the highest SNR in dB for ``"train"``, ``"valid"`` and
+        ``"test"``, in place of :data:`SNRS`: drawn uniformly from between.
 
     Returns
     -------
@@ -153,6 +157,10 @@ def prepare_noisy_mini(
         "repeat": repeat,
         "lexicon": _fingerprint_lexicon(lexicon),
     }
+    if snr_ranges:
+        settings["snr_ranges"] = {
+            split: list(snr_ranges[split]) for split in SNRS
+        }
     if not _is_complete(folder, settings):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -264,6 +272,7 @@ def _make(folder, settings, clean, noises, lexicon, n_workers):
             SNRS[split],
             seed,
             settings["repeat"],
+            settings.get("snr_ranges", {}).get(split),
         )
     _mark(folder, {**settings, "complete": False})
     shutil.rmtree(folder / "wav", ignore_errors=True)

@@ -160,7 +160,7 @@ def _pair_rate(pair):
     return rate
 
 
-def is_prepared(manifests, settings):
+def is_prepared(manifests, settings, read=read_manifest):
     """Ask whether manifests are there, whole and made of the same things.
 
     Arguments
@@ -169,6 +169,8 @@ def is_prepared(manifests, settings):
         What a preparer would write, all in one folder.
     settings : dict
         All that its outcome depends on, in JSON's types.
+    read : callable
+        What raises where a manifest is not whole.
 
     Returns
     -------
@@ -185,7 +187,7 @@ def is_prepared(manifests, settings):
             recorded = json.loads(_record(manifest).read_text(encoding="utf-8"))
             if recorded != settings:
                 return False
-            read_manifest(manifest)
+            read(manifest)
     except (OSError, ValueError, UserError):
         return False
     return True

@@ -7,6 +7,11 @@ from speechbrain_ext.corpora.fleurs import prepare_fleurs
 from speechbrain_ext.corpora.librispeech import prepare_librispeech
 from speechbrain_ext.corpora.ljspeech import prepare_ljspeech
 from speechbrain_ext.corpora.mini import prepare_mini
+from speechbrain_ext.corpora.mixture_manifests import (
+    write_mixture_manifests,
+    write_noise_manifests,
+)
+from speechbrain_ext.corpora.noise_mixtures import SNR_RANGES
 from speechbrain_ext.corpora.noisy_mini import prepare_noisy_mini
 from speechbrain_ext.corpora.plc_challenge import prepare_plc_challenge
 from speechbrain_ext.corpora.voicebank import prepare_voicebank
@@ -137,6 +142,93 @@ def prepare_noisy_corpus(
         repeat=repeat,
         clean_folder=cache_folder() / f"mini-{size}",
     )
+
+
+def prepare_generic_enhancement(
+    data_folder,
+    save_folder,
+    noise_folder="",
+    train_splits=("train-clean-100", "train-clean-360", "train-other-500"),
+    valid_splits=("dev-clean",),
+    test_splits=("test-clean",),
+    n_train=100_000,
+    n_valid=5_000,
+    n_test=3_000,
+    seed=1234,
+    train_minutes=36.0,
+    test_utterances=80,
+):
+    """Write manifests of mixtures (section 5.1.1 of paper 3).
+
+    SNRs are drawn uniformly, from -3 to 20 dB in train and valid, from 0 to
+    10 dB in test; train, valid and test share no recording of noise.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        LibriSpeech's folder; its mixtures are made when they are read. Empty:
+        the noisy mini corpus, made in the cache folder on first use, whose
+        mixtures are files; the kinds of noise in its test are not those in
+        training.
+    save_folder : str or Path
+        Where to write the manifests.
+    noise_folder : str or Path
+        Recordings of noise: the DNS Challenge's folder, or any with audio
+        files. Empty, for the mini corpus: noise is synthesised.
+    train_splits, valid_splits, test_splits : sequence of str
+        LibriSpeech's.
+    n_train, n_valid, n_test : int
+        How many mixtures; the mini corpus has one an utterance.
+    seed : int
+        Of what is mixed with what.
+    train_minutes : float
+        Minutes of the mini corpus to train on.
+    test_utterances : int
+        How many of the mini corpus to test on.
+
+    Returns
+    -------
+    dict
+        The manifest's Path for ``"train"``, ``"valid"`` and ``"test"``, and
+        those of the noises, ``"train-noise"``, ``"valid-noise"`` and
+        ``"test-noise"``.
+
+    Raises
+    ------
+    UserError
+        When a folder is missing or has another layout, or the noises cannot be
+        used.
+
+    Example
+    -------
+    >>> prepare_generic_enhancement("nowhere", "manifests", "noise")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere: no such folder; expected ...
+    """
+    if not str(data_folder or ""):
+        size = f"{float(train_minutes):g}-minutes"
+        # Another test set is another corpus.
+        size += f"-{test_utterances}-test" if test_utterances != 80 else ""
+        noise = f"-{Path(noise_folder).resolve().name}" if noise_folder else ""
+        return prepare_noisy_mini(
+            cache_folder() / f"noisy-mini-generic-{size}{noise}",
+            save_folder,
+            noise_folder,
+            train_minutes=train_minutes,
+            test_utterances=test_utterances,
+            seed=seed,
+            repeat=True,
+            clean_folder=cache_folder() / f"mini-{size}",
+            snr_ranges=SNR_RANGES,
+        )
+    splits = {"train": train_splits, "valid": valid_splits, "test": test_splits}
+    speech = prepare_librispeech(
+        data_folder, Path(save_folder) / "speech", splits
+    )
+    noises = write_noise_manifests(noise_folder, save_folder)
+    counts = {"train": n_train, "valid": n_valid, "test": n_test}
+    return write_mixture_manifests(speech, noises, save_folder, seed, counts)
 
 
 def prepare_test_set(data, save_folder, language=None):

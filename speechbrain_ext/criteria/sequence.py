@@ -7,6 +7,7 @@ from speechbrain_ext.backends.perceptual import IGNORED
 from speechbrain_ext.backends.units import BLANK
 from speechbrain_ext.criteria.features import mean_until_end
 from speechbrain_ext.criteria.representation import represent_repaired
+from speechbrain_ext.errors import UserError
 
 
 class _SequenceCriterion(torch.nn.Module):
@@ -84,7 +85,7 @@ class Ctc(_SequenceCriterion):
 
     Arguments
     ---------
-    back_end : PerceptualModel
+    back_end : PerceptualModel or FrozenSpeechBrainRecogniser
         The recogniser.
 
     Example
@@ -128,11 +129,78 @@ class Ctc(_SequenceCriterion):
             torch.tensor([unit for row in rows for unit in row]),
             frames.round().clamp(min=1).int(),
             counts,
-            blank=BLANK,
+            blank=getattr(self.back_end, "blank", BLANK),
             reduction="none",
             zero_infinity=True,
         )
         return losses / counts.clamp(min=1).to(losses.device)
+
+
+class HybridCtcAttention(_SequenceCriterion):
+    """What a recogniser with two outputs is trained by (paper 3, eq. 13).
+
+    ``weight * L_ctc + (1 - weight) * L_att``, each the mean over an utterance's
+    units. The encoder runs once for both.
+
+    Arguments
+    ---------
+    back_end : PerceptualModel or FrozenSpeechBrainRecogniser
+        The recogniser.
+    ctc_weight : float
+        The equation's lambda, 0 to 1.
+
+    Raises
+    ------
+    UserError
+        When the weight is none, or CTC is wanted of a recogniser without it.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> from speechbrain_ext.backends.encoders import WideResNetEncoder
+    >>> from speechbrain_ext.backends.perceptual import PerceptualModel
+    >>> from speechbrain_ext.backends.units import Characters
+    >>> encoder = WideResNetEncoder([8], dense=16)
+    >>> criterion = HybridCtcAttention(PerceptualModel(encoder, Characters()))
+    >>> batch = SimpleNamespace(
+    ...     repaired=torch.rand(2, 10, 257),
+    ...     frame_lengths=torch.ones(2),
+    ...     texts=["oh", "no no"],
+    ... )
+    >>> criterion(batch).shape
+    torch.Size([2])
+    """
+
+    def __init__(self, back_end, ctc_weight=0.3):
+        super().__init__(back_end)
+        if not 0 <= ctc_weight <= 1:
+            raise UserError(f"ctc_weight: is {ctc_weight}; expected 0 to 1")
+        if ctc_weight and back_end.ctc is None:
+            raise UserError(
+                f"ctc_weight: is {ctc_weight}, and {back_end.source} has no "
+                "output for CTC; expected 0, or another recogniser"
+            )
+        self.ctc_weight = ctc_weight
+        self.ctc = Ctc(back_end)
+        self.attention = DecoderNll(back_end)
+
+    def forward(self, restoration):
+        """Score the transcripts.
+
+        Arguments
+        ---------
+        restoration : Restoration
+            The batch.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch], in nats.
+        """
+        losses = (1 - self.ctc_weight) * self.attention(restoration)
+        if self.ctc_weight:
+            losses = losses + self.ctc_weight * self.ctc(restoration)
+        return losses
 
 
 class Alignment(_SequenceCriterion):

@@ -3,11 +3,88 @@
 import torch
 from torch.nn import functional as F
 
+from speechbrain_ext.errors import UserError
+from speechbrain_ext.features.frames import mask_padding
 from speechbrain_ext.features.whisper_log_mel import HOP_LENGTH, N_FFT
 
 #: Added to a bin's power, where an utterance has unit RMS: 42 dB below the
 #: bins of noise as loud as the utterance. What is quieter hardly counts.
 _POWER_FLOOR = 1e-2
+#: Power that counts as silence, of full scale 1: the rounding noise of 16 bits.
+_SILENT_POWER = 1e-10
+
+
+class SnrLoss(torch.nn.Module):
+    """Negative signal-to-noise ratio, which depends on the scale (eq. 5).
+
+    ``-10 log10(||x||^2 / ||x - x_hat||^2)`` over an utterance's own samples. The
+    ratio is that of the clean speech's power to the error's, as is usual; paper
+    3 prints the estimate's power above the fraction's line, which a louder
+    estimate raises for nothing: ``numerator="estimate"`` is that.
+
+    Each power has the rounding noise of 16 bits added: where both signals are
+    silent or the same, the loss is finite and its gradient is too.
+
+    Arguments
+    ---------
+    numerator : str
+        ``"clean"`` or ``"estimate"``: whose power is above the line.
+
+    Raises
+    ------
+    UserError
+        For another numerator.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> wavs = torch.tensor([[3.0, 4.0]])
+    >>> batch = SimpleNamespace(
+    ...     wavs=wavs,
+    ...     lengths=torch.ones(1),
+    ...     repaired_waveforms=lambda: torch.tensor([[3.0, 3.0]]),
+    ... )
+    >>> SnrLoss()(batch)
+    tensor([-13.9794])
+    """
+
+    def __init__(self, numerator="clean"):
+        super().__init__()
+        if numerator not in ("clean", "estimate"):
+            raise UserError(
+                f"numerator: is {numerator!r}; expected clean or estimate"
+            )
+        self.numerator = numerator
+
+    def forward(self, restoration):
+        """Compare what was repaired with what was clean.
+
+        Arguments
+        ---------
+        restoration : Restoration
+            The batch.
+
+        Returns
+        -------
+        torch.Tensor
+            [batch], one loss an utterance, in dB.
+        """
+        lengths = restoration.lengths
+        with torch.autocast(restoration.wavs.device.type, enabled=False):
+            clean = mask_padding(restoration.wavs.float(), lengths)
+            estimate = restoration.repaired_waveforms().float()
+            estimate = mask_padding(estimate, lengths)
+            speech = clean if self.numerator == "clean" else estimate
+            samples = (lengths * clean.shape[1]).round().clamp(min=1)
+            return 10 * (
+                _log_power(clean - estimate, samples)
+                - _log_power(speech, samples)
+            )
+
+
+def _log_power(wavs, samples):
+    power = wavs.square().sum(dim=1) / samples
+    return (power + _SILENT_POWER).log10()
 
 
 class StftMagnitudeComplexMae(torch.nn.Module):

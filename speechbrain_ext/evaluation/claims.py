@@ -16,6 +16,7 @@ from speechbrain_ext.evaluation.enhancement_scores import (
     pool_scores,
 )
 from speechbrain_ext.evaluation.report import markdown_table
+from speechbrain_ext.evaluation.trial_scores import TrialScores
 from speechbrain_ext.evaluation.word_errors import WordErrors
 from speechbrain_ext.metrics.bootstrap import Estimate
 
@@ -24,8 +25,9 @@ NOT_HELD = "not held"
 UNDECIDED = "undecided at this size"
 NOT_MEASURED = "not measured"
 
-#: The metric of which less is better; of all others more is.
-WER = "wer"
+#: The metrics of which less is better; of all others more is.
+WER, EER = "wer", "eer"
+RATES = {WER: "WER %", EER: "EER %"}
 
 _RULE = """\
 A comparison is *system less baseline* in points of WER, with its 95 % interval
@@ -37,6 +39,11 @@ interval is above it, and **undecided at this size** otherwise. A claim is held
 where all of its comparisons are, not held where one is not, and undecided
 otherwise. Intervals are over utterances of one training each: another training
 seed may differ by more. No correction is made for the number of comparisons.
+"""
+
+_EER_RULE = """\
+Equal error rates are compared alike; a resample of the utterances (1000) counts
+a trial as often as both of its utterances were drawn.
 """
 
 _SCORES_RULE = """\
@@ -63,11 +70,11 @@ class Comparison:
         The loss rates whose errors are summed, or the sizes of masks whose
         scores are averaged; None takes all there are.
     margin : float
-        How much worse the system may be: the difference of the word error
-        rates, a fraction, that the claim stays below, or of the mean scores,
-        turned round.
+        How much worse the system may be: the difference of the word or equal
+        error rates, a fraction, that the claim stays below, or of the mean
+        scores, turned round.
     metric : str
-        ``"wer"``, or a score of
+        ``"wer"``, ``"eer"``, or a score of
         :data:`speechbrain_ext.metrics.scoring.METRICS`, of which more is
         better.
 
@@ -162,7 +169,7 @@ def decide(comparison, found):
     if found is None:
         return NOT_MEASURED
     difference = found.difference
-    if comparison.metric != WER:
+    if comparison.metric not in RATES:
         value, low, high = difference
         difference = Estimate(-value, -high, -low)
     return verdict(difference, comparison.margin)
@@ -247,7 +254,8 @@ def measure(comparison, results):
     comparison : Comparison
         What to compare.
     results : dict
-        List of :class:`WordErrors` and :class:`EnhancementScores` by
+        List of :class:`WordErrors`, :class:`EnhancementScores` and
+        :class:`~speechbrain_ext.evaluation.trial_scores.TrialScores` by
         evaluation.
 
     Returns
@@ -262,6 +270,8 @@ def measure(comparison, results):
     """
     rows = results.get(comparison.evaluation, [])
     names = comparison.system, comparison.baseline
+    if comparison.metric == EER:
+        return _measure_trials(rows, names)
     if comparison.metric != WER:
         return _measure_scores(comparison, rows, names)
     pooled = [
@@ -278,6 +288,14 @@ def measure(comparison, results):
     if None in pooled:
         return None
     system, baseline = pooled
+    return system.compare(baseline)
+
+
+def _measure_trials(rows, names):
+    found = {row.system: row for row in rows if isinstance(row, TrialScores)}
+    system, baseline = map(found.get, names)
+    if system is None or baseline is None:
+        return None
     return system.compare(baseline)
 
 
@@ -349,7 +367,8 @@ def claims_report(claims, results, note=""):
         note,
         markdown_table(summary, left=3),
         _RULE.format(resamples=5000),
-        "" if metrics <= {WER} else _SCORES_RULE,
+        _EER_RULE if EER in metrics else "",
+        "" if metrics <= set(RATES) else _SCORES_RULE,
     ]
     return "\n".join([part for part in parts if part] + details)
 
@@ -359,8 +378,8 @@ def _tables(lines):
     metrics = dict.fromkeys(comparison.metric for comparison, *_ in lines)
     # A claim without comparisons has a header all the same.
     for metric in metrics or [WER]:
-        scored = metric != WER
-        name = COLUMNS[metric][0] if scored else "WER %"
+        scored = metric not in RATES
+        name = COLUMNS[metric][0] if scored else RATES[metric]
         limit = "Above" if scored else "Below"
         yield markdown_table(
             [["Comparison", name, "Difference", limit, "Verdict"]]
@@ -378,7 +397,7 @@ def _line(comparison, found, decided):
         f"{comparison.evaluation}, {levels}"
     )
     scale, decimals, margin = 100, 1, comparison.margin
-    if comparison.metric != WER:
+    if comparison.metric not in RATES:
         scale, decimals, margin = 1, COLUMNS[comparison.metric][1], -margin
 
     def signed(value):

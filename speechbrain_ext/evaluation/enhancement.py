@@ -8,20 +8,19 @@ the clean one and read by a recogniser.
 import hashlib
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from speechbrain_ext.audio import load_audio, save_audio
-from speechbrain_ext.backends.ctranslate2_decoder import CTranslate2Whisper
-from speechbrain_ext.backends.whisper import FrozenWhisper
+from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.corpora.noise_mixtures import MixtureReader
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.enhancement_report import (
+    eer_table,
     enhancement_tables,
     wer_table,
     write_enhancement_report,
@@ -30,153 +29,29 @@ from speechbrain_ext.evaluation.enhancement_scores import (
     collect_scores,
     snr_bins,
 )
-from speechbrain_ext.evaluation.systems import named_models
+from speechbrain_ext.evaluation.enhancement_systems import (
+    NOISY,
+    load_enhancement_systems,
+    unadapted_recogniser,
+)
+from speechbrain_ext.evaluation.observation import (
+    choice_note,
+    choose_observations,
+    with_observations,
+)
 from speechbrain_ext.evaluation.transcripts import Transcripts
+from speechbrain_ext.evaluation.trial_scores import write_trial_scores
 from speechbrain_ext.evaluation.word_errors import (
     WordErrors,
     word_error_rows,
     write_word_errors,
 )
-from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
-from speechbrain_ext.frontends.identity import Identity
-from speechbrain_ext.inference import PerceptualEnhancer, RobustASR
-from speechbrain_ext.inference.model_folder import check_backend, interface_name
+from speechbrain_ext.inference.observation import check_observation
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS, score_pairs
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
 
-#: The systems that change nothing: the recordings, with noise and without.
-NOISY = "noisy"
-CLEAN = "clean"
-
 #: What ``--debug`` leaves of a test set.
 _DEBUG_UTTERANCES = 2
-
-
-@dataclass(frozen=True)
-class EnhancementSystem:
-    """An enhancer, a recogniser of what it gives, or both.
-
-    Arguments
-    ---------
-    enhancer : PerceptualEnhancer, optional
-        What has ``enhance_signals``; the recordings stay as they are without.
-    recogniser : RobustASR, optional
-        What has ``transcribe_batch``; its own front-end is not used.
-    clean : bool
-        Whether it is given the clean recordings.
-
-    Example
-    -------
-    >>> EnhancementSystem().enhance([torch.ones(2)])
-    [tensor([1., 1.])]
-    """
-
-    enhancer: object = None
-    recogniser: object = None
-    clean: bool = False
-
-    def enhance(self, signals):
-        """Enhance a batch.
-
-        Arguments
-        ---------
-        signals : list of torch.Tensor
-            [time] each, 16 kHz.
-
-        Returns
-        -------
-        list of torch.Tensor
-            [time] each.
-        """
-        if self.enhancer is None:
-            return signals
-        return self.enhancer.enhance_signals(signals)
-
-
-def unadapted_recogniser(
-    source, language=None, backend="torch", beam_size=5, run_opts=None
-):
-    """Load a Whisper that has never heard an enhancer.
-
-    Arguments
-    ---------
-    source : str
-        A folder or hub id of a Whisper.
-    language : str or None
-        The code of what is spoken, for a multilingual one.
-    backend : str
-        ``"torch"`` or ``"ctranslate2"``.
-    beam_size : int
-        Of the decoder.
-    run_opts : dict or None
-        SpeechBrain's run options.
-
-    Returns
-    -------
-    RobustASR
-
-    Example
-    -------
-    >>> asr = unadapted_recogniser("openai/whisper-tiny.en")
-    >>> asr.transcribe_batch(torch.zeros(1, 16000), torch.ones(1))
-    ['']
-    """
-    whisper = {"torch": FrozenWhisper, "ctranslate2": CTranslate2Whisper}
-    back_end = whisper[check_backend(backend)](
-        source, language, beam_size=beam_size
-    )
-    return RobustASR(
-        modules={
-            "features": WhisperLogMel(),
-            "front_end": Identity(),
-            "back_end": back_end,
-        },
-        hparams={"packet_seconds": 0.02, "zero_lost_frames": False},
-        run_opts=run_opts,
-    )
-
-
-def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
-    """Load a model's folder: an enhancer, or a recogniser behind one.
-
-    Arguments
-    ---------
-    source : str or Path
-        The folder or hub id of a :class:`PerceptualEnhancer` or a
-        :class:`RobustASR`.
-    unadapted : RobustASR or None
-        What reads the speech of a model that has no recogniser.
-    backend : str
-        What runs the recogniser: ``"torch"`` or ``"ctranslate2"``.
-    run_opts : dict or None
-        SpeechBrain's run options.
-
-    Returns
-    -------
-    EnhancementSystem
-
-    Raises
-    ------
-    UserError
-        When it is no such model.
-
-    Example
-    -------
-    >>> load_enhancement_system("nowhere/at/all", None)
-    Traceback (most recent call last):
-    ...
-    speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
-    """
-    name = interface_name(source)
-    if name == "PerceptualEnhancer":
-        enhancer = PerceptualEnhancer.from_hparams(source, run_opts=run_opts)
-        return EnhancementSystem(enhancer, unadapted)
-    if name == "RobustASR":
-        asr = RobustASR.from_hparams(source, backend=backend, run_opts=run_opts)
-        return EnhancementSystem(asr.enhancer(), asr)
-    raise UserError(
-        f"{source}: is a {name}; expected a PerceptualEnhancer or a RobustASR"
-    )
 
 
 def evaluate_enhancement(
@@ -194,6 +69,8 @@ def evaluate_enhancement(
     test_set=None,
     save=False,
     note="",
+    observations=(0.0,),
+    validation=None,
     run_opts=None,
     debug=False,
     progressbar=True,
@@ -202,14 +79,15 @@ def evaluate_enhancement(
 
     Writes ``results.json``, ``results.md``, ``scores.json`` and ``errors.json``,
     and prints the tables. Run again with the same settings, it takes texts from
-    ``transcripts.jsonl``.
+    ``transcripts.jsonl`` and scores from ``scores.jsonl``.
 
     Arguments
     ---------
     models : str or Path or sequence of these
         Folders or hub ids, each perhaps with a name, ``NAME=SOURCE``.
     manifest : str or Path
-        The test set's CSV manifest, with ``noisy_wav`` and perhaps ``snr``.
+        The test set's CSV manifest, with ``noisy_wav`` or of mixtures, and
+        perhaps ``snr``.
     results_folder : str or Path
         Where the results go.
     metrics : sequence of str
@@ -226,7 +104,7 @@ def evaluate_enhancement(
     bins : sequence of tuple of float or None
         SNRs that are put together, in dB, both ends included, for example
         :data:`~speechbrain_ext.evaluation.enhancement_report.TABLE_VII_BINS`;
-        None is each SNR there is.
+        None is each SNR there is, or ranges of 5 dB of many.
     batch_size : int
         Utterances at once.
     n_workers : int or None
@@ -237,6 +115,13 @@ def evaluate_enhancement(
         Whether to keep the enhanced speech, in ``enhanced/SYSTEM/ID.wav``.
     note : str
         A paragraph for results.md.
+    observations : sequence of float
+        Ratios of observation adding; a model with a ratio above 0 is the
+        system ``NAME+OA0.1``.
+    validation : str or Path or None
+        Another manifest, on which each model's ratio is chosen by its word
+        error rate: the test set then hears the model alone and with that ratio
+        only. Goes to the subfolder ``validation``.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
     debug : bool
@@ -252,8 +137,8 @@ def evaluate_enhancement(
     Raises
     ------
     UserError
-        When a model, the manifest or its audio cannot be used, or the results
-        cannot be written.
+        When a model, a ratio, a manifest or its audio cannot be used, or the
+        results cannot be written.
 
     Example
     -------
@@ -261,40 +146,75 @@ def evaluate_enhancement(
     ...     ["mimic=pretrained/mimic-enhance-mini"], "test.csv", "results"
     ... )  # doctest: +SKIP
     """
+    for ratio in observations:
+        check_observation(ratio)
+    rows = _noisy_rows(manifest, debug)
+    unadapted = recogniser and unadapted_recogniser(
+        recogniser, language, backend, beam_size, run_opts
+    )
+    systems = load_enhancement_systems(models, unadapted, backend, run_opts)
+    settings = {
+        "normalise": TextNormaliser(language or "en"),
+        "backend": backend,
+        "bins": bins,
+        "batch_size": batch_size,
+        "n_workers": n_workers,
+        "progressbar": progressbar,
+    }
+    if validation is not None:
+        observations, reason = _choose(
+            systems,
+            _noisy_rows(validation, debug),
+            Path(results_folder) / "validation",
+            observations,
+            settings,
+        )
+        note = f"{note}\n{reason}" if note else reason
+    return evaluate_enhancement_systems(
+        with_observations(systems, observations),
+        rows,
+        results_folder,
+        metrics=metrics,
+        test_set=test_set or Path(manifest).stem,
+        save=save,
+        note=note,
+        **settings,
+    )
+
+
+def _noisy_rows(manifest, debug=False):
     rows = read_manifest(manifest)
-    if not all(row.get("noisy_wav") for row in rows):
+    if not all(row.get("noisy_wav") or row.get("noise_wav") for row in rows):
         raise UserError(
             f"{manifest}: has no column noisy_wav, or it is empty; expected "
             "the noisy recording of each utterance"
         )
-    unadapted = recogniser and unadapted_recogniser(
-        recogniser, language, backend, beam_size, run_opts
-    )
-    systems = {
-        CLEAN: EnhancementSystem(recogniser=unadapted, clean=True),
-        NOISY: EnhancementSystem(recogniser=unadapted),
+    return rows[:_DEBUG_UTTERANCES] if debug else rows
+
+
+def _choose(systems, rows, folder, ratios, settings):
+    """Each model's ratios for the test set, and why."""
+    tried = {
+        name: system
+        for name, system in systems.items()
+        if system.enhancer is not None
     }
-    for name, source in named_models(models).items():
-        if name in systems:
-            raise UserError(f"model {name}: expected another name")
-        systems[name] = load_enhancement_system(
-            source, unadapted, backend, run_opts
+    if any(system.recogniser is None for system in tried.values()):
+        raise UserError(
+            "validation: no recogniser; expected one, as ratios of observation "
+            "adding are chosen by the word error rate"
         )
-    return evaluate_enhancement_systems(
-        systems,
-        rows[:_DEBUG_UTTERANCES] if debug else rows,
-        results_folder,
-        metrics=metrics,
-        normalise=TextNormaliser(language or "en"),
-        backend=backend,
-        bins=bins,
-        batch_size=batch_size,
-        n_workers=n_workers,
-        test_set=test_set or Path(manifest).stem,
-        save=save,
-        note=note,
-        progressbar=progressbar,
+    found = evaluate_enhancement_systems(
+        {NOISY: systems[NOISY], **with_observations(tried, ratios)},
+        rows,
+        folder,
+        metrics=(),
+        test_set="validation",
+        **settings,
     )
+    chosen = choose_observations(found, tried, ratios)
+    reported = {name: sorted({0.0, best}) for name, best in chosen.items()}
+    return reported, choice_note(found, chosen, ratios)
 
 
 def evaluate_enhancement_systems(
@@ -310,6 +230,9 @@ def evaluate_enhancement_systems(
     test_set="test",
     save=False,
     note="",
+    baseline=NOISY,
+    intents=None,
+    verification=None,
     progressbar=True,
 ):
     """Evaluate systems on the same recordings and write the results.
@@ -317,11 +240,11 @@ def evaluate_enhancement_systems(
     Arguments
     ---------
     systems : dict
-        :class:`EnhancementSystem` by name; ``noisy`` is what the others are
-        compared with.
+        :class:`~speechbrain_ext.evaluation.enhancement_systems.EnhancementSystem`
+        by name.
     rows : list of dict
         As :func:`~speechbrain_ext.corpora.manifest.read_manifest` reads them,
-        with ``noisy_wav``.
+        with ``noisy_wav`` or of mixtures.
     results_folder : str or Path
         Where the results go.
     metrics : sequence of str
@@ -342,6 +265,17 @@ def evaluate_enhancement_systems(
         Whether to keep the enhanced speech.
     note : str
         A paragraph for results.md.
+    baseline : str
+        The system that the others are compared with.
+    intents : callable or None
+        From the rows and a system's signals to 1 or 0 for each: whether what
+        the speaker wants was recognised
+        (:class:`~speechbrain_ext.evaluation.speech_tasks.IntentAccuracy`).
+    verification : callable or None
+        From a system's name, the rows and its signals to
+        :class:`~speechbrain_ext.evaluation.trial_scores.TrialScores`
+        (:class:`~speechbrain_ext.evaluation.speech_tasks.SpeakerVerification`);
+        ``trials.json`` keeps them.
     progressbar : bool
         Whether to show one.
 
@@ -358,32 +292,45 @@ def evaluate_enhancement_systems(
     Example
     -------
     >>> evaluate_enhancement_systems(
-    ...     {"noisy": EnhancementSystem()}, read_manifest("t.csv"), "results"
+    ...     {"noisy": EnhancementSystem()}, rows, "results"
     ... )  # doctest: +SKIP
     """
     if not rows:
         raise UserError(f"{test_set}: no utterance; expected one or more")
     folder = Path(results_folder)
     transcripts = Transcripts(folder / "transcripts.jsonl")
+    kept_scores = Transcripts(folder / "scores.jsonl")
     ids = [row["ID"] for row in rows]
     snrs = [row.get("snr") for row in rows]
     snrs = [math.nan if snr in (None, "") else float(snr) for snr in snrs]
+    bins = snr_bins(snrs) if bins is None else bins
     description = {"backend": backend, "test_set": test_set}
-    scored, errors = [], {}
-    references = [load_audio(row["wav"]) for row in rows]
+    scored, errors, tried = [], {}, []
+    reader = MixtureReader()
+    references = [reader.load_pair(row)[0] for row in rows]
     for name, system in systems.items():
-        signals = _enhanced(name, system, rows, batch_size, progressbar)
+        signals = _enhanced(name, system, reader, rows, batch_size, progressbar)
         if save and system.enhancer is not None:
             for own, signal in zip(ids, signals):
                 save_audio(folder / "enhanced" / name / f"{own}.wav", signal)
+        found = [{}] * len(ids)
         if metrics:
-            found = score_pairs(
+            found = _scores(
+                name,
+                ids,
                 list(zip(references, signals)),
                 metrics,
+                kept_scores,
                 n_workers,
                 progressbar,
             )
+        if intents is not None:
+            right = intents(rows, signals)
+            found = [{**a, "accuracy": b} for a, b in zip(found, right)]
+        if found[0]:
             scored.append(collect_scores(name, ids, snrs, found, **description))
+        if verification is not None:
+            tried.append(verification(name, rows, signals, **description))
         if system.recogniser is not None:
             texts = _transcribed(
                 name, system, ids, signals, transcripts, batch_size, progressbar
@@ -391,32 +338,55 @@ def evaluate_enhancement_systems(
             errors[name] = WordErrorRate(normalise)
             errors[name].append(ids, texts, [row["wrd"] for row in rows])
     word_rows, counted = _word_rows(
-        errors, dict(zip(ids, snrs)), bins, **description
+        errors, dict(zip(ids, snrs)), bins, baseline, **description
     )
     write_word_errors(folder / "errors.json", counted)
+    trial_rows = [one.row() for one in tried]
+    if tried:
+        write_trial_scores(folder / "trials.json", tried)
     results = write_enhancement_report(
-        folder, scored, NOISY, bins, note, word_rows
+        folder, scored, baseline, bins, note, word_rows, trial_rows
     )
     if scored:
-        print(enhancement_tables(results, NOISY, dict(bins or ())))
+        print(enhancement_tables(results, baseline, dict(bins)))
     if word_rows:
-        print(wer_table(word_rows, dict(bins or ())))
+        print(wer_table(word_rows, dict(bins)))
+    if trial_rows:
+        print(eer_table(trial_rows))
     return results
 
 
-def _enhanced(name, system, rows, batch_size, progressbar):
+def _enhanced(name, system, reader, rows, batch_size, progressbar):
     """A system's speech, an utterance at a time in the rows' order."""
-    column = "wav" if system.clean else "noisy_wav"
+    side = 0 if system.clean else 1
     # Utterances of similar length together: padding is work in vain.
     order = sorted(range(len(rows)), key=lambda i: rows[i]["duration"])
     signals = [None] * len(rows)
     batches = range(0, len(rows), batch_size)
     for start in tqdm(batches, f"{name}, speech", disable=not progressbar):
         members = order[start : start + batch_size]
-        batch = [load_audio(rows[member][column]) for member in members]
+        batch = [reader.load_pair(rows[member])[side] for member in members]
         for member, signal in zip(members, system.enhance(batch)):
             signals[member] = signal
     return signals
+
+
+def _scores(name, ids, pairs, metrics, kept, n_workers, progressbar):
+    """Scores in the order of the ids, perhaps from an earlier run."""
+    key = hashlib.blake2b(json.dumps([ids, list(metrics)]).encode())
+    for pair in pairs:
+        for signal in pair:
+            key.update(_bytes(signal))
+    key = key.hexdigest()
+    found = kept.get(key)
+    if found is None:
+        found = score_pairs(pairs, metrics, n_workers, progressbar)
+        kept.add(key, found, system=name)
+    return found
+
+
+def _bytes(signal):
+    return np.ascontiguousarray(signal.numpy()).tobytes()
 
 
 def _transcribed(
@@ -455,14 +425,12 @@ def _key(system, ids, signals):
     key.update(json.dumps(settings).encode())
     key.update(System(asr, front_end=False).fingerprint().encode())
     for signal in signals:
-        key.update(np.ascontiguousarray(signal.numpy()).tobytes())
+        key.update(_bytes(signal))
     return key.hexdigest()
 
 
-def _word_rows(errors, snrs, bins, **description):
+def _word_rows(errors, snrs, bins, baseline, **description):
     """Rows of results.json and of errors.json: all SNRs, then each range."""
-    if bins is None:
-        bins = snr_bins(snrs.values())
     rows, counted = [], []
     for low, high in [(None, None), *bins]:
         systems = [
@@ -476,7 +444,7 @@ def _word_rows(errors, snrs, bins, **description):
             )
             for name, score in errors.items()
         ]
-        rows += word_error_rows(systems, NOISY)
+        rows += word_error_rows(systems, baseline)
         if low is not None:
             counted += [one for one in systems if one.ids]
     return rows, counted

@@ -29,12 +29,14 @@ COLUMNS = {
     "stoi": ("STOI", 3),
     "estoi": ("ESTOI", 3),
     "si_sdr": ("SI-SDR, dB", 1),
+    "sdr": ("SDR, dB", 1),
     "csig": ("CSIG", 2),
     "cbak": ("CBAK", 2),
     "covl": ("COVL", 2),
     "dnsmos_ovrl": ("DNSMOS OVRL", 2),
     "dnsmos_sig": ("DNSMOS SIG", 2),
     "dnsmos_bak": ("DNSMOS BAK", 2),
+    "accuracy": ("Accuracy", 3),
 }
 
 _NOTES = """\
@@ -123,7 +125,13 @@ def _metric_rows(metric, level, scores, baseline=None):
 
 
 def write_enhancement_report(
-    folder, systems, baseline=None, bins=None, note="", word_rows=()
+    folder,
+    systems,
+    baseline=None,
+    bins=None,
+    note="",
+    word_rows=(),
+    trial_rows=(),
 ):
     """Write what systems scored: results.json, results.md and scores.json.
 
@@ -141,6 +149,8 @@ def write_enhancement_report(
         A paragraph for results.md, below the tables.
     word_rows : sequence of dict
         Rows of results.json with word error rates of the same systems.
+    trial_rows : sequence of dict
+        The same with equal error rates.
 
     Returns
     -------
@@ -184,11 +194,12 @@ def write_enhancement_report(
         rows and enhancement_tables(rows, baseline, ends),
         *_without_score(systems),
         word_rows and wer_table(word_rows, ends),
+        trial_rows and eer_table(trial_rows),
         _NOTES,
         note,
     ]
     write_text(folder / "results.md", "\n".join(part for part in parts if part))
-    return [*rows, *word_rows]
+    return [*rows, *word_rows, *trial_rows]
 
 
 def enhancement_tables(rows, baseline=None, ends=None):
@@ -298,6 +309,34 @@ def wer_table(rows, ends=None):
     return markdown_table(lines)
 
 
+def eer_table(rows):
+    """Lay out equal error rates: systems down.
+
+    Arguments
+    ---------
+    rows : list of dict
+        Of results.json, with the metric ``eer``.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> row = result_row(
+    ...     "mask", "torch", "t", "noise", None, "eer", (0.1, 0, 0.2), 9, 0
+    ... )
+    >>> print(eer_table([row]))
+    | EER % |         9 trials |
+    | :---- | ---------------: |
+    | mask  | 10.0 [0.0, 20.0] |
+    <BLANKLINE>
+    """
+    lines = [[row["system"], _percent(row)] for row in rows]
+    return markdown_table([["EER %", f"{rows[0]['n']} trials"], *lines])
+
+
 def _percent(row):
     if row is None:
         return "-"
@@ -313,12 +352,15 @@ def _systems(rows):
 
 
 def _level_names(levels, ends):
-    return [
-        f"{level:g} dB"
-        if ends.get(level, level) == level
-        else f"{level:g}-{ends[level]:g} dB"
-        for level in levels
-    ]
+    names = []
+    for level in levels:
+        # A range may end just before the next one begins.
+        end = round(ends.get(level, level), 3) + 0.0
+        to = " to " if level < 0 else "-"
+        names.append(
+            f"{level:g} dB" if end == level else f"{level:g}{to}{end:g} dB"
+        )
+    return names
 
 
 def _overall(cells, systems, metrics, suffix=""):

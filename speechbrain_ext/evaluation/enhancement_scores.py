@@ -14,6 +14,9 @@ from speechbrain_ext.evaluation.results import (
 )
 from speechbrain_ext.metrics.bootstrap import paired_bootstrap
 
+#: From here on SNRs were drawn from a range, and are put together, in dB.
+_MOST_LEVELS, _BIN = 10, 5.0
+
 
 @dataclass(frozen=True)
 class EnhancementScores:
@@ -208,7 +211,7 @@ def pool_scores(rows, levels=None):
 
 
 def snr_bins(snrs):
-    """Make a range of each SNR that there is.
+    """Make a range of each SNR that there is, or ranges of 5 dB of many.
 
     Arguments
     ---------
@@ -218,15 +221,26 @@ def snr_bins(snrs):
     Returns
     -------
     list of tuple of float
-        From and to, in dB, in order.
+        From and to, in dB, in order, both ends included.
 
     Example
     -------
     >>> snr_bins([5.0, 0.0, math.nan, 5.0])
     [(0.0, 0.0), (5.0, 5.0)]
+    >>> [f"{low:g} to {high:g}" for low, high in snr_bins(range(11))]
+    ['0 to 5', '5 to 10']
     """
-    known = {snr for snr in snrs if math.isfinite(snr)}
-    return [(snr, snr) for snr in sorted(known)]
+    known = {float(snr) for snr in snrs if math.isfinite(snr)}
+    if len(known) <= _MOST_LEVELS:
+        return [(snr, snr) for snr in sorted(known)]
+    edges = np.arange(
+        _BIN * math.floor(min(known) / _BIN), max(known) + _BIN, _BIN
+    ).tolist()
+    if edges[-2] == max(known):
+        edges.pop()
+    # An edge belongs to what begins there, the last one to what ends there.
+    ends = [math.nextafter(edge, -math.inf) for edge in edges[1:-1]]
+    return list(zip(edges, [*ends, edges[-1]]))
 
 
 def collect_scores(system, ids, snrs, rows, **description):

@@ -94,6 +94,38 @@ def result_row(
     return dict(zip(ROW_KEYS, values, strict=True))
 
 
+def result_values(rows, metric, level=None):
+    """Look up a metric's values.
+
+    Arguments
+    ---------
+    rows : list of dict
+        As :func:`result_row` makes them, of one test set.
+    metric : str
+        For example ``wer``.
+    level : float or None
+        Of the damage; None is all levels together.
+
+    Returns
+    -------
+    dict
+        Value by system.
+
+    Example
+    -------
+    >>> row = result_row(
+    ...     "bare", "torch", "test", "noise", None, "wer", (0.6, 0.5, 0.7), 9, 1
+    ... )
+    >>> result_values([row], "wer")
+    {'bare': 0.6}
+    """
+    return {
+        row["system"]: row["value"]
+        for row in rows
+        if (row["metric"], row["level"]) == (metric, level)
+    }
+
+
 def write_utterances(path, systems):
     """Write what systems did, utterance by utterance: a system a line.
 

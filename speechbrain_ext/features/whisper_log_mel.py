@@ -27,7 +27,8 @@ class WhisperLogMel(torch.nn.Module):
         How many frames a batch has *in training*. ``"30s"``: always 3000,
         what Whisper was trained on. ``"batch"``: as many as the longest
         utterance needs, rounded up to an even number (the encoder halves it);
-        much faster. In evaluation mode it is always 3000.
+        much faster. In evaluation mode it is always 3000. ``"short"``: as
+        ``"batch"``, in evaluation mode as well.
 
     Example
     -------
@@ -39,8 +40,10 @@ class WhisperLogMel(torch.nn.Module):
 
     def __init__(self, n_mels=80, context="30s"):
         super().__init__()
-        if context not in ("30s", "batch"):
-            raise ValueError(f"context: {context!r}; expected '30s' or 'batch'")
+        if context not in ("30s", "batch", "short"):
+            raise ValueError(
+                f"context: {context!r}; expected '30s', 'batch' or 'short'"
+            )
         self.n_mels = n_mels
         self.context = context
         filters = WhisperFeatureExtractor(feature_size=n_mels).mel_filters
@@ -87,7 +90,8 @@ class WhisperLogMel(torch.nn.Module):
                 f"{n_samples / SAMPLE_RATE:.1f} s of audio; Whisper takes at "
                 "most 30 s at once"
             )
-        if self.context == "30s" or not self.training:
+        short = self.training and self.context == "batch"
+        if not (short or self.context == "short"):
             return WINDOW_FRAMES
         return max(2, needed + needed % 2)
 

@@ -1,8 +1,15 @@
 """Pretrained interfaces."""
 
+from speechbrain_ext.inference.generic_enhancer import GenericEnhancer
 from speechbrain_ext.inference.inpainter import Inpainter
 from speechbrain_ext.inference.packet_loss_asr import PacketLossASR
 from speechbrain_ext.inference.perceptual_enhancer import PerceptualEnhancer
 from speechbrain_ext.inference.robust_asr import RobustASR
 
-__all__ = ["Inpainter", "PacketLossASR", "PerceptualEnhancer", "RobustASR"]
+__all__ = [
+    "GenericEnhancer",
+    "Inpainter",
+    "PacketLossASR",
+    "PerceptualEnhancer",
+    "RobustASR",
+]

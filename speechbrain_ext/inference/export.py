@@ -54,6 +54,15 @@ pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
         front_end: *front_end
 """
 
+_WAVEFORM_INTERFACE = """
+# What the interface asks for.
+modules:
+    front_end: *front_end
+pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
+    loadables:
+        front_end: *front_end
+"""
+
 # An inpainter's features carry their statistics.
 _STATISTICS = """\
         features: *features
@@ -155,6 +164,46 @@ def export_enhancer(experiment_folder, modules, folder=None, half=False):
     trained = {"front_end": modules["front_end"]}
     _write_folder(
         folder, text + _ENHANCER_INTERFACE, trained, "PerceptualEnhancer", half
+    )
+
+
+def export_generic_enhancer(
+    experiment_folder, modules, folder=None, half=False
+):
+    """Write the folder that ``GenericEnhancer.from_hparams`` loads.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder; its ``hyperparams.yaml`` says what the
+        front-end is.
+    modules : dict
+        A brain's modules; ``front_end``, which takes waveforms, among them.
+    folder : str or Path, optional
+        Where to write ``hyperparams.yaml``, ``front_end.safetensors`` and
+        ``config.json``; the experiment folder's ``model`` if not given.
+    half : bool
+        Store the weights in float16, to ship them.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read or written.
+
+    Example
+    -------
+    >>> export_generic_enhancer("nowhere", {"front_end": torch.nn.Identity()})
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
+    """
+    folder = Path(folder or Path(experiment_folder) / "model")
+    text = _pieces(
+        "Generic speech enhancement.", experiment_folder, ("front_end",)
+    )
+    trained = {"front_end": modules["front_end"]}
+    _write_folder(
+        folder, text + _WAVEFORM_INTERFACE, trained, "GenericEnhancer", half
     )
 
 

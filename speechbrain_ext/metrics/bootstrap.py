@@ -1,5 +1,6 @@
 """Bootstrap intervals over utterances: of a rate, a mean, two systems' gap."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -86,9 +87,9 @@ def paired_bootstrap(
         baseline / total,
         system / total,
         (system - baseline) / total,
-        _relative_reduction(baseline, system),
+        relative_reduction(baseline, system),
     )
-    return Comparison(*(_estimate(figure, confidence) for figure in figures))
+    return Comparison(*(interval(figure, confidence) for figure in figures))
 
 
 def bootstrap_interval(
@@ -125,7 +126,7 @@ def bootstrap_interval(
     values, total = _resampled_sums(
         [values, _weights(words, values)], seed, resamples
     )
-    return _estimate(values / total, confidence)
+    return interval(values / total, confidence)
 
 
 def _weights(words, values):
@@ -147,8 +148,28 @@ def _resampled_sums(columns, seed, resamples):
     return np.concatenate(sums).T
 
 
-def _estimate(figures, confidence):
-    """The first figure, that of all utterances, with the others' quantiles."""
+def interval(figures, confidence=0.95):
+    """A figure with the interval that its resamples span.
+
+    Arguments
+    ---------
+    figures : numpy.ndarray
+        [1 + resamples]: that of all utterances, then those of the resamples.
+    confidence : float
+        Of the interval, in (0, 1).
+
+    Returns
+    -------
+    Estimate
+        The first figure, with the others' quantiles; NaN where there are none.
+
+    Example
+    -------
+    >>> interval(np.array([2.0, 1.0, 2.0, 3.0]))
+    Estimate(value=2.0, low=1.0, high=3.0)
+    """
+    if len(figures) < 2:
+        return Estimate(float(figures[0]), math.nan, math.nan)
     tail = (1 - confidence) / 2
     # Without interpolation, which cannot take an infinite neighbour.
     low, high = np.quantile(
@@ -157,7 +178,24 @@ def _estimate(figures, confidence):
     return Estimate(float(figures[0]), float(low), float(high))
 
 
-def _relative_reduction(baseline, system):
+def relative_reduction(baseline, system):
+    """The share of a baseline's figure that is gone.
+
+    Arguments
+    ---------
+    baseline, system : numpy.ndarray
+        Of one shape; of errors, so that less is better.
+
+    Returns
+    -------
+    numpy.ndarray
+        0 where both are equal, minus infinity where the baseline alone is 0.
+
+    Example
+    -------
+    >>> relative_reduction(np.array([4.0, 0.0]), np.array([3.0, 0.0]))
+    array([0.25, 0.  ])
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         reduction = 1 - system / baseline
     return np.where(system == baseline, 0.0, reduction)

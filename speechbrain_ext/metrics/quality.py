@@ -21,6 +21,9 @@ from speechbrain_ext.errors import optional_package
 #: either.
 UNDEFINED = math.nan
 
+#: Of :func:`sdr`, in dB, to either side: what :func:`si_sdr` has.
+SDR_LIMIT = 80.0
+
 
 def as_array(signal):
     """Bring a signal from wherever it is into NumPy.
@@ -220,6 +223,42 @@ def si_sdr(reference, estimate):
         for signal, energy in zip(pair, energies, strict=True)
     )
     return -cal_si_snr(reference, estimate).item()
+
+
+def sdr(reference, estimate):
+    """Scale-dependent signal-to-distortion ratio.
+
+    SD-SDR of Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019,
+    section 3, which paper 3 cites for its SDR: the energy of the reference as
+    it is in the estimate, over the energy of all that differs from the
+    reference. A wrong level is a distortion too, other than for
+    :func:`si_sdr`; no filter is forgiven, other than in BSS Eval.
+
+    Arguments
+    ---------
+    reference, estimate : torch.Tensor or numpy.ndarray
+        [time].
+
+    Returns
+    -------
+    float
+        In dB; between -80 and 80, which a silent and a perfect estimate have.
+        ``UNDEFINED`` where the reference is silent.
+
+    Example
+    -------
+    >>> round(sdr([3.0, -3.0, 0.0, 0.0], [3.0, -3.0, 1.0, -1.0]), 2)
+    9.54
+    """
+    reference, estimate = as_pair(reference, estimate)
+    energy = reference @ reference
+    if energy == 0:
+        return UNDEFINED
+    projected = (reference @ estimate) ** 2 / energy
+    distortion = ((reference - estimate) ** 2).sum()
+    with np.errstate(divide="ignore"):
+        ratio = 10 * (np.log10(projected) - np.log10(distortion))
+    return float(np.clip(ratio, -SDR_LIMIT, SDR_LIMIT))
 
 
 class DNSMOS(NamedTuple):

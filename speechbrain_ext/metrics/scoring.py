@@ -63,6 +63,7 @@ _SCORES = {
     "stoi": lambda pair: pair.of(quality.stoi),
     "estoi": lambda pair: pair.of(quality.estoi),
     "si_sdr": lambda pair: pair.of(quality.si_sdr),
+    "sdr": lambda pair: pair.of(quality.sdr),
     "csig": lambda pair: pair.composite.csig,
     "cbak": lambda pair: pair.composite.cbak,
     "covl": lambda pair: pair.composite.covl,
@@ -74,7 +75,7 @@ _SCORES = {
 #: The names of all metrics.
 METRICS = tuple(_SCORES)
 #: Those that take no network.
-SIGNAL_METRICS = METRICS[:7]
+SIGNAL_METRICS = METRICS[:8]
 #: Those that are undefined where PESQ finds no utterance.
 PESQ_METRICS = ("pesq", "csig", "cbak", "covl")
 

@@ -422,6 +422,87 @@ def test_what_inpaint_cannot_use_is_named(
     assert out.read_text() == "what was there"
 
 
+# --- enhance
+
+
+@pytest.fixture(scope="module")
+def enhancers(tmp_path_factory):
+    """Models' folders whose weights are random, by their interface."""
+    from hyperpyyaml import load_hyperpyyaml
+
+    from speechbrain_ext.inference import export
+
+    folders = {}
+    for name, text, write in (
+        ("GenericEnhancer", GENERIC, export.export_generic_enhancer),
+        ("PerceptualEnhancer", PERCEPTUAL, export.export_enhancer),
+    ):
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "hyperparams.yaml").write_text(text)
+        torch.manual_seed(0)
+        write(folder, load_hyperpyyaml(text))
+        folders[name] = folder / "model"
+    return folders
+
+
+GENERIC = """
+front_end: !new:speechbrain_ext.frontends.conv_tasnet.ConvTasNetEnhancer
+    N: 16
+    L: 32
+    B: 8
+    H: 8
+    X: 2
+    R: 1
+"""
+PERCEPTUAL = """
+features: !new:speechbrain_ext.features.log_magnitude.LogMagnitude
+front_end: !new:speechbrain_ext.frontends.wide_resnet.WideResNetEnhancer
+    channels: [4, 6]
+    dense: [8]
+"""
+
+
+@pytest.mark.parametrize("name", ["GenericEnhancer", "PerceptualEnhancer"])
+def test_enhance_leaves_the_observation_s_share(
+    run, enhancers, speech, tmp_path, name
+):
+    model = "--model", enhancers[name]
+    alone, mixed = tmp_path / "alone.wav", tmp_path / "mixed.wav"
+    assert run("enhance", speech, alone, *model) == (0, "", "")
+    run("enhance", speech, mixed, *model, "--observation", "0.25")
+    expected = 0.25 * load_audio(speech) + 0.75 * load_audio(alone)
+    torch.testing.assert_close(load_audio(mixed), expected, atol=2e-4, rtol=0)
+
+
+def test_what_enhance_cannot_use_is_named(
+    refused, enhancers, model_folder, speech, tmp_path
+):
+    out = tmp_path / "out.wav"
+    out.write_text("what was there")
+    model = "--model", enhancers["GenericEnhancer"]
+    for arguments, said in (
+        ([*model, "--observation", "1.5"], "observation: is 1.5; expected"),
+        ([*model, "--observation", "much"], "--observation"),
+        (["--model", model_folder], "GenericEnhancer or PerceptualEnhancer"),
+    ):
+        assert said in refused("enhance", speech, out, *arguments)
+    assert out.read_text() == "what was there"
+
+
+def test_ratios_are_for_models_of_enhancement(
+    refused, enhancers, model_folder, tmp_path
+):
+    where = "--data", "gone.csv", "--out", tmp_path / "results"
+    line = refused(
+        *("evaluate", "--model", model_folder, *where),
+        *("--observations", "0.1"),
+    )
+    assert "--observations" in line and "enhancement" in line
+    model = "--model", enhancers["GenericEnhancer"]
+    line = refused("evaluate", *model, *where, "--validation", "valid.csv")
+    assert "--validation: expected --observations" in line
+
+
 # --- evaluate
 
 

@@ -9,11 +9,13 @@ from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.enhancement import (
+    evaluate_enhancement,
+    evaluate_enhancement_systems,
+)
+from speechbrain_ext.evaluation.enhancement_systems import (
     CLEAN,
     NOISY,
     EnhancementSystem,
-    evaluate_enhancement,
-    evaluate_enhancement_systems,
 )
 from speechbrain_ext.evaluation.phoneme_report import read_texts
 from speechbrain_ext.evaluation.word_errors import read_word_errors

@@ -17,6 +17,7 @@ from speechbrain_ext.evaluation.enhancement_scores import (
     EnhancementScores,
     collect_scores,
     read_scores,
+    snr_bins,
     write_scores,
 )
 from speechbrain_ext.evaluation.results import ROW_KEYS
@@ -192,3 +193,31 @@ def test_report(tmp_path):
 def test_a_baseline_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="baseline: no system bare"):
         write_enhancement_report(tmp_path, [system("mask")], baseline="bare")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "names"),
+    [
+        (np.linspace(0, 10, 21), ["0-5 dB", "5-10 dB"]),
+        (np.linspace(-3, 20, 47), ["-5 to 0 dB", "0-5 dB", "5-10 dB"]),
+        (np.linspace(1, 4, 31), ["0-5 dB"]),
+        ([0.0, 5.0, 10.0] * 9, ["0 dB", "5 dB", "10 dB"]),
+    ],
+)
+def test_snrs_that_were_drawn_are_put_together(drawn, names, tmp_path):
+    """Each utterance in one range, and every range named."""
+    drawn = np.asarray(drawn)
+    bins = snr_bins(drawn)
+    scores = EnhancementScores(
+        "mask",
+        [f"u{place}" for place in range(len(drawn))],
+        drawn.tolist(),
+        {"pesq": drawn.tolist()},
+    )
+    kept = [scores.between(*edges).ids for edges in bins]
+    assert sorted(sum(kept, [])) == sorted(scores.ids)
+    write_enhancement_report(tmp_path, [scores], bins=bins)
+    report = (tmp_path / "results.md").read_text()
+    found = [line for line in report.splitlines() if " dB " in line]
+    cells = [cell.strip() for cell in found[0].split("|")[2:-1]]
+    assert cells[: len(names)] == names

@@ -11,7 +11,7 @@ from speechbrain.integrations.huggingface.whisper import Whisper
 from torch.nn import functional as F
 from transformers import WhisperForConditionalGeneration
 
-from speechbrain_ext.backends import whisper as whisper_module
+from speechbrain_ext.backends import hugging_face
 from speechbrain_ext.backends.frozen import Frozen
 from speechbrain_ext.backends.weights import resolve
 from speechbrain_ext.backends.whisper import (
@@ -459,6 +459,6 @@ def test_loading_is_quiet_and_leaves_the_loggers_alone(capfd):
     assert capfd.readouterr() == ("", "")
     assert logger.level == before
     assert transformers_logging.get_verbosity() == transformers_logging.WARNING
-    with pytest.raises(RuntimeError), whisper_module._quiet():
+    with pytest.raises(RuntimeError), hugging_face.quiet():
         raise RuntimeError
     assert logger.level == before

@@ -178,13 +178,24 @@ def test_optional_columns_are_written_where_rows_have_them(tmp_path, row):
     row["start"] = 0.25
     rows = [noisy_row(row), noisy_row(row, ID="utt-2", snr=None, phn="")]
     write_manifest(tmp_path / "m.csv", rows)
-    header = ",".join((*COLUMNS, *OPTIONAL_COLUMNS))
-    assert (tmp_path / "m.csv").read_text().splitlines()[0] == header
+    header = [*COLUMNS, "noisy_wav", "snr", "noise", "phn", "start"]
+    written = (tmp_path / "m.csv").read_text().splitlines()[0]
+    assert written == ",".join(header)
     read = read_manifest(tmp_path / "m.csv")
     assert read == [{**each, "duration": 1.25} for each in rows]
     write_manifest(tmp_path / "again.csv", read)
     written = (tmp_path / "m.csv").read_bytes()
     assert (tmp_path / "again.csv").read_bytes() == written
+
+
+def test_all_optional_columns(tmp_path, row):
+    row.update(start=0.25, noise_wav=row["wav"], noise_start=0.5, seed="1")
+    rows = [noisy_row(row, intent="call")]
+    write_manifest(tmp_path / "m.csv", rows)
+    header = ",".join((*COLUMNS, *OPTIONAL_COLUMNS))
+    assert (tmp_path / "m.csv").read_text().splitlines()[0] == header
+    read = read_manifest(tmp_path / "m.csv")
+    assert read == [{**each, "duration": 1.25} for each in rows]
 
 
 def test_some_optional_columns(tmp_path, row):

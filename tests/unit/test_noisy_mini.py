@@ -335,6 +335,39 @@ def test_a_user_s_noises(tmp_path, mini_folder, recordings):
         assert kinds <= {row["kind"] for row in noises[split]}
 
 
+def test_snrs_of_a_range(tmp_path, mini_folder, recordings):
+    ranges = {"train": (-3, 20), "valid": (-3, 20), "test": (0, 10)}
+    made = {
+        name: again(
+            tmp_path / name,
+            mini_folder,
+            noise_folder=recordings,
+            snr_ranges=value,
+        )
+        for name, value in (("drawn", ranges), ("fixed", None))
+    }
+    for split, (low, high) in ranges.items():
+        rows = read_manifest(made["drawn"][split])
+        assert all(low <= row["snr"] <= high for row in rows)
+        assert len({row["snr"] for row in rows}) == len(rows)
+        for row in rows:
+            clean, damaged = (
+                soundfile.read(row[key])[0] for key in ("wav", "noisy_wav")
+            )
+            ratio = (clean**2).sum() / ((damaged - clean) ** 2).sum()
+            assert 10 * numpy.log10(ratio) == pytest.approx(
+                row["snr"], abs=0.05
+            )
+    fixed = read_manifest(made["fixed"]["test"])
+    assert {row["snr"] for row in fixed} <= {2.5, 7.5, 12.5, 17.5}
+    markers = [
+        json.loads((tmp_path / name / noisy_mini.MARKER).read_text())
+        for name in made
+    ]
+    # What was made before there were ranges is found again.
+    assert markers[0].pop("snr_ranges") and markers[0] == markers[1]
+
+
 def test_the_same_for_the_same_settings(tmp_path, mini_folder, recordings):
     for name in "ab":
         again(tmp_path / name, mini_folder, noise_folder=recordings)

@@ -105,6 +105,51 @@ def test_si_sdr_has_ends():
     assert math.isnan(quality.si_sdr(0 * wav, wav))
 
 
+@pytest.mark.parametrize(
+    ("estimate", "expected"),
+    [
+        # The reference is [3, 4, 0], with an energy of 25.
+        # An orthogonal error with an energy of 1: 25 / 1.
+        ([3.0, 4.0, 1.0], 13.979),
+        # Half as loud: what is there, 25 / 4, over what is missing, 25 / 4.
+        ([1.5, 2.0, 0.0], 0.0),
+        # Twice as loud: 100 / 25; its SNR is 0 dB.
+        ([6.0, 8.0, 0.0], 6.021),
+        # The projection (9 / 25) [3, 4, 0] has 81 / 25; the error has 16.
+        ([3.0, 0.0, 0.0], 10 * math.log10(81 / 25 / 16)),
+        # A constant is an error too.
+        ([4.0, 5.0, 1.0], 10 * math.log10(32**2 / 25 / 3)),
+        ([3.0, 4.0, 0.0], 80.0),
+        ([0.0, 0.0, 0.0], -80.0),
+        ([0.0, 0.0, 1.0], -80.0),
+    ],
+)
+def test_sdr_by_hand(estimate, expected):
+    found = quality.sdr([3.0, 4.0, 0.0], estimate)
+    assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_sdr_of_a_silent_reference_is_undefined():
+    assert math.isnan(quality.sdr([0.0, 0.0], [1.0, 0.0]))
+
+
+@given(gain=st.floats(0.1, 10), snr=st.floats(-20, 40))
+def test_sdr_is_the_si_sdr_of_what_has_the_right_level(gain, snr):
+    """Le Roux et al.: they differ where the level does."""
+    place = 2 * np.pi * np.arange(1000) / 1000
+    reference, noise = np.sin(3 * place), np.sin(5 * place)
+    estimate = reference + 10 ** (-snr / 20) * noise
+    level = quality.si_sdr(reference, gain * estimate)
+    assert quality.sdr(reference, estimate) == pytest.approx(level, abs=0.05)
+    # 10 log10(gain^2 ||s||^2 / ||s - gain s_hat||^2)
+    expected = 10 * math.log10(
+        gain**2 / ((1 - gain) ** 2 + gain**2 * 10 ** (-snr / 10))
+    )
+    assert quality.sdr(reference, gain * estimate) == pytest.approx(
+        expected, abs=1e-6
+    )
+
+
 def test_si_sdr_leaves_its_arguments_alone():
     pair = torch.randn(2, 100)
     before = pair.clone()

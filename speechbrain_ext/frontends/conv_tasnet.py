@@ -129,6 +129,13 @@ def _check_sizes(**sizes):
                 f"{name}: is {size}; expected a whole number of {least} or "
                 f"more{', odd' if name == 'P' else ''}"
             )
+    # SpeechBrain tries its blocks on 256 frames, which they must not reflect.
+    reach = sizes["P"] // 2 * 2 ** (sizes["X"] - 1)
+    if reach >= 256:
+        raise UserError(
+            f"X: is {sizes['X']}; expected fewer blocks, as the last one's "
+            f"kernel reaches {reach} frames to either side, and 255 can be had"
+        )
 
 
 def _run_block(block, x, ends):

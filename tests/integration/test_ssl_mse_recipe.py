@@ -140,6 +140,13 @@ def test_pretraining_ships_an_enhancer_that_is_measured(pretrained, mixtures):
     assert enhancer.enhance_signal(wav).shape == wav.shape
 
 
+def test_the_snr_loss_as_it_is_printed(train, tmp_path):
+    out, more = tmp_path / "out", ("--debug", "--evaluate=null")
+    train("pretrain_snr.yaml", out, "--numerator=estimate", *more)
+    assert logged(out)["lr"] == pytest.approx(0.0005)
+    assert (out / "model" / "front_end.safetensors").is_file()
+
+
 @pytest.mark.parametrize(
     ("hparams", "loss"),
     [

@@ -168,6 +168,8 @@ def test_it_takes_waveforms_and_ignores_what_was_lost(enhancer):
         ({"P": 4}, "P: is 4; expected a whole number of 1 or more, odd"),
         ({"N": 0}, "N: is 0; expected"),
         ({"R": 1.5}, "R: is 1.5; expected"),
+        ({"X": 9}, "X: is 9; expected fewer blocks, as the last one's kernel"),
+        ({"X": 8, "P": 5}, "X: is 8; expected fewer blocks"),
     ],
 )
 def test_impossible_sizes_are_refused(sizes, said):

@@ -104,7 +104,7 @@ def evaluate_enhancement(
     bins : sequence of tuple of float or None
         SNRs that are put together, in dB, both ends included, for example
         :data:`~speechbrain_ext.evaluation.enhancement_report.TABLE_VII_BINS`;
-        None is each SNR there is, or ranges of 5 dB of many.
+        None is each SNR there is, or ranges of 5 dB where they were drawn.
     batch_size : int
         Utterances at once.
     n_workers : int or None

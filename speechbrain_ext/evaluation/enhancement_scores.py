@@ -14,7 +14,7 @@ from speechbrain_ext.evaluation.results import (
 )
 from speechbrain_ext.metrics.bootstrap import paired_bootstrap
 
-#: From here on SNRs were drawn from a range, and are put together, in dB.
+# Of a test set with levels; the width of ranges where there are none, in dB.
 _MOST_LEVELS, _BIN = 10, 5.0
 
 
@@ -211,7 +211,10 @@ def pool_scores(rows, levels=None):
 
 
 def snr_bins(snrs):
-    """Make a range of each SNR that there is, or ranges of 5 dB of many.
+    """Make a range of each SNR that there is, or ranges of 5 dB.
+
+    The latter where they were drawn from a range: more than ten, or some that
+    are no multiple of half a decibel.
 
     Arguments
     ---------
@@ -231,7 +234,8 @@ def snr_bins(snrs):
     ['0 to 5', '5 to 10']
     """
     known = {float(snr) for snr in snrs if math.isfinite(snr)}
-    if len(known) <= _MOST_LEVELS:
+    drawn = len(known) > _MOST_LEVELS or any(snr % 0.5 for snr in known)
+    if not drawn:
         return [(snr, snr) for snr in sorted(known)]
     edges = np.arange(
         _BIN * math.floor(min(known) / _BIN), max(known) + _BIN, _BIN

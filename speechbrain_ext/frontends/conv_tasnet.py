@@ -145,9 +145,16 @@ def _run_block(block, x, ends):
     the convolutions of one frame nor the PReLUs have a bias.
     """
     widen, activation, norm, separable = block.layers.values()
-    x = _global_norm(norm, activation(widen(x)), ends)
+    x = _global_norm(norm, _prelu(activation, widen(x)), ends)
     depthwise, activation, norm, narrow = separable.values()
-    return narrow(_global_norm(norm, activation(depthwise(x)), ends))
+    return narrow(_global_norm(norm, _prelu(activation, depthwise(x)), ends))
+
+
+def _prelu(activation, x):
+    if x.device.type != "cpu":
+        return activation(x)
+    # The same, without a backward pass that takes a third of a step's time.
+    return torch.lerp(F.relu(x), x, activation.weight.to(x.dtype))
 
 
 def _global_norm(norm, x, ends):

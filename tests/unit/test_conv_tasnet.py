@@ -22,7 +22,7 @@ def enhancer():
     made = ConvTasNetEnhancer(**SMALL)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
-            if name.endswith(("gamma", "beta")):
+            if name.endswith(("gamma", "beta", "act.weight")):
                 parameter.normal_(1.0, 0.5)
     return made
 

@@ -201,6 +201,7 @@ def test_a_baseline_that_is_not_there_is_named(tmp_path):
         (np.linspace(0, 10, 21), ["0-5 dB", "5-10 dB"]),
         (np.linspace(-3, 20, 47), ["-5 to 0 dB", "0-5 dB", "5-10 dB"]),
         (np.linspace(1, 4, 31), ["0-5 dB"]),
+        ([5.001, 2.0], ["0-5 dB", "5-10 dB"]),
         ([0.0, 5.0, 10.0] * 9, ["0 dB", "5 dB", "10 dB"]),
     ],
 )

@@ -69,9 +69,9 @@ SIZES = {
     for size in (
         Size(
             "full",
-            train_minutes=12,
-            epochs=(8, 12),
-            n_words=50,
+            train_minutes=36,
+            epochs=(5, 10),
+            n_words=100,
             validation=32,
             test=120,
         ),
@@ -195,8 +195,6 @@ class Reproduction:
                 "skip_prep": False,
             },
             30 + words * size.epochs[0] * _WORD,
-            # Half precision would round the counts of partial convolutions.
-            reduced=False,
             recipe=INPAINTING,
         )
 
@@ -220,6 +218,9 @@ class Reproduction:
             "n_words": size.n_words,
             "speech_vgg_folder": extractor,
             "statistics": statistics,
+            # The paper's, where the mini recipe has its own.
+            "keep_observed": False,
+            "l1_weight": 0,
         }
         cost = _IMAGE_TRAINING if training is IMAGE else _TRAINING
         segments = 60 * size.train_minutes / SEGMENT_SECONDS
@@ -230,7 +231,6 @@ class Reproduction:
             manifests,
             {**settings, **training.overrides},
             30 + segments * size.epochs[1] * cost,
-            reduced=False,
             recipe=INPAINTING,
             inputs=(extractor, statistics),
         )

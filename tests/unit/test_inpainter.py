@@ -12,6 +12,7 @@ from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
 from speechbrain_ext.frontends.inpainting_concealer import (
     InpaintingConcealer,
     inpaint_segments,
+    resynthesise_observed,
     segment_starts,
     silent_frame,
 )
@@ -453,3 +454,38 @@ def test_features_of_silence():
         features(torch.zeros(1, 1000), torch.ones(1))[0],
         silent_frame(features).expand(8, -1),
     )
+
+
+# ---- how gaps go on --------------------------------------------------------
+
+
+def test_a_tone_goes_on_through_a_gap():
+    """Magnitudes are right, and linear prediction knows the phases."""
+    features = SegmentLogMagnitude("griffin-lim")
+    wavs, one = torch.sin(0.2 * torch.arange(16384.0))[None], torch.ones(1)
+    lost = torch.zeros(1, 128, 128, dtype=torch.bool)
+    lost[:, 50:64] = True
+    feats = features(wavs, one)
+    found = resynthesise_observed(features, feats, wavs, one, lost)
+    fitted = features.resynthesise(feats, wavs, one, lost)
+    gap = slice(50 * 128, 64 * 128)
+    assert (found - wavs)[:, gap].abs().max() < 0.05
+    assert (fitted - wavs)[:, gap].abs().max() > 0.1
+
+
+def test_what_lies_in_a_gap_is_not_heard():
+    """The prediction is made of what was observed, never of what was lost."""
+    features, one = SegmentLogMagnitude("griffin-lim"), torch.ones(1)
+    wavs = speech(16384)[None]
+    lost = torch.zeros(1, 128, 128, dtype=torch.bool)
+    lost[:, 50:64] = True
+    lost[:, :, 90:100] = True
+    feats = features(wavs, one).masked_fill(lost, 0)
+    other = wavs.clone()
+    # Only windows of lost frames see these samples.
+    other[:, 51 * 128 : 63 * 128] = 0.5
+    found = [
+        resynthesise_observed(features, feats, each, one, lost)
+        for each in (wavs, other)
+    ]
+    torch.testing.assert_close(*found)

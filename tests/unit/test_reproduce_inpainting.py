@@ -265,7 +265,7 @@ def test_a_segment_without_pesq_leaves_its_pair_out():
     rows = as_published()
     for row in rows:
         if row.system == paper.PIXEL:
-            row.scores["pesq"][0] = math.nan
+            row.scores["pesq_raw"][0] = math.nan
     assert verdicts(rows)[0] == HELD
 
 

@@ -20,7 +20,7 @@ from speechbrain_ext.files import write_text, write_texts
 
 _NOTES = """\
 Means with 95 % intervals (bootstrap over segments) against the clean segments;
-PESQ is wideband; raw PESQ is narrowband, on P.862's scale, as the paper's is.
+PESQ is wideband; raw PESQ is narrowband, on P.862's scale, as the paper's seems.
 All systems have the same masks and, in a line, are averaged over the same
 segments. In round brackets is the paper's own number, of its own data and
 models. *gaps*: nothing is repaired. *noise*: noise of the segment's

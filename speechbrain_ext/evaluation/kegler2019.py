@@ -1,9 +1,9 @@
 """What Kegler, Beckmann and Cernak report and claim, as facts.
 
 "Deep Speech Inpainting of Time-frequency Masks" (arXiv 2019, Interspeech 2020),
-Tables 2 and 3: means over the segments of LibriSpeech's dev-clean. Their PESQ is
-P.862's raw score: what speech with gaps scores agrees with that scale, and with
-no other.
+Tables 2 and 3: means over the segments of LibriSpeech's dev-clean. The paper does
+not say which PESQ it has; what is not repaired scores here what it scores there
+on P.862's raw scale, nearly, and far less on P.862.1's and P.862.2's.
 """
 
 import math

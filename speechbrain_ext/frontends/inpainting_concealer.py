@@ -1,5 +1,7 @@
 """Speech of any length through a network that inpaints segments (paper 2)."""
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -227,7 +229,9 @@ def resynthesise_observed(features, repaired, wavs, lengths, lost):
 
     Phases of bins that were lost are fitted to those that were observed; where
     all channels of a frame were lost there is little to fit them to, and they
-    begin as a linear prediction from both sides of the gap goes on.
+    begin as a linear prediction from both sides of the gap goes on. So do the
+    features: the frame at a gap's edge is the prediction's by a third, and the
+    next ones less and less.
 
     Arguments
     ---------
@@ -269,7 +273,23 @@ def resynthesise_observed(features, repaired, wavs, lengths, lost):
     if not gaps.any():
         return around
     guess = TwoSidedPrediction()(around.masked_fill(gaps, 0), lengths, gaps)
+    weight = _prediction_weight(empty)
+    repaired = torch.lerp(repaired, features(guess, lengths), weight)
     return features.resynthesise(repaired, wavs, lengths, lost, guess)
+
+
+def _prediction_weight(empty):
+    """How far frames are the prediction's, by their distance from an observed one.
+
+    [batch, frames, 1], of bool of that shape, True where a frame is lost.
+    """
+    observed = (~empty).float().transpose(1, 2)
+    weight = torch.zeros_like(observed)
+    # exp(-distance): after four frames there is nothing left.
+    for distance in (4, 3, 2, 1):
+        near = F.max_pool1d(observed, 2 * distance + 1, 1, distance)
+        weight = torch.where(near > 0, math.exp(-distance), weight)
+    return weight.transpose(1, 2) * empty
 
 
 def count_frames(samples):

@@ -125,8 +125,8 @@ IMAGE = Training(
 # CPU seconds, roughly: of training for a segment, with speechVGG and with a
 # VGG-16 of full width; of a word; of a model and of all references in a cell of
 # the tables, a segment.
-_TRAINING, _IMAGE_TRAINING, _WORD = 0.2, 2.0, 0.05
-_MODEL, _REFERENCES = 0.2, 0.1
+_TRAINING, _IMAGE_TRAINING, _WORD = 0.05, 0.5, 0.02
+_MODEL, _REFERENCES = 0.15, 0.2
 
 
 class Reproduction:

@@ -30,15 +30,20 @@ WER, EER = "wer", "eer"
 RATES = {WER: "WER %", EER: "EER %"}
 
 _RULE = """\
-A comparison is *system less baseline* in points of WER, with its 95 % interval
-(paired bootstrap over utterances, {resamples} resamples, errors of the levels
-summed). A comparison says that this difference is below a margin: 0 where one
-system is to beat another, more where it may be a little worse. It is **held**
-where the whole interval is below the margin, **not held** where the whole
-interval is above it, and **undecided at this size** otherwise. A claim is held
-where all of its comparisons are, not held where one is not, and undecided
-otherwise. Intervals are over utterances of one training each: another training
-seed may differ by more. No correction is made for the number of comparisons.
+A comparison is *system less baseline*, with its 95 % interval (paired bootstrap
+over utterances, {resamples} resamples). It is **held** where the whole interval
+is on the claim's side of a margin, **not held** where the whole interval is on
+the other side, and **undecided at this size** otherwise. The margin is 0 where
+one system is to beat another, and leaves room where it may be a little worse. A
+claim is held where all of its comparisons are, not held where one is not, and
+undecided otherwise. Intervals are over utterances of one training each: another
+training seed may differ by more. No correction is made for the number of
+comparisons.
+"""
+
+_WER_RULE = """\
+Word error rates are compared in points, the errors of the levels summed; the
+claim's side is below the margin.
 """
 
 _EER_RULE = """\
@@ -47,10 +52,8 @@ a trial as often as both of its utterances were drawn.
 """
 
 _SCORES_RULE = """\
-Of a score such as PESQ more is better: a comparison of means says that the
-difference is above a margin, 0 or less, and is held where the whole interval is
-above it. Where there are several levels, it is the mean over them of an
-utterance's score.
+Of a score such as PESQ more is better, and the claim's side is above the margin.
+Where there are several levels, it is the mean over them of an utterance's score.
 """
 
 
@@ -367,6 +370,7 @@ def claims_report(claims, results, note=""):
         note,
         markdown_table(summary, left=3),
         _RULE.format(resamples=5000),
+        _WER_RULE if WER in metrics else "",
         _EER_RULE if EER in metrics else "",
         "" if metrics <= set(RATES) else _SCORES_RULE,
     ]

@@ -26,6 +26,7 @@ _NOTHING = (math.nan, math.nan, math.nan)
 #: Name and decimals of each metric in tables.
 COLUMNS = {
     "pesq": ("PESQ", 2),
+    "pesq_raw": ("Raw PESQ", 2),
     "stoi": ("STOI", 3),
     "estoi": ("ESTOI", 3),
     "si_sdr": ("SI-SDR, dB", 1),

@@ -20,9 +20,10 @@ from speechbrain_ext.files import write_text, write_texts
 
 _NOTES = """\
 Means with 95 % intervals (bootstrap over segments) against the clean segments;
-PESQ is wideband. All systems have the same masks and, in a line, are averaged
-over the same segments. In round brackets is the paper's own number, of its own
-data and models. *gaps*: nothing is repaired. *noise*: noise of the segment's
+PESQ is wideband; raw PESQ is narrowband, on P.862's scale, as the paper's seems.
+All systems have the same masks and, in a line, are averaged over the same
+segments. In round brackets is the paper's own number, of its own data and
+models. *gaps*: nothing is repaired. *noise*: noise of the segment's
 spectrum under the masks. *lpc*: linear prediction from both sides of what is
 lost in all channels, given the speech of *gaps*: bands that are lost stay so.
 Models' speech has phases that are estimated from magnitudes alone.

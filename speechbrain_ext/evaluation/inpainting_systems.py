@@ -18,6 +18,7 @@ from speechbrain_ext.corruption.masks import BlockMasks, FeatureMask
 from speechbrain_ext.corruption.randomness import utterance_generators
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.frontends.concealment import TwoSidedPrediction
+from speechbrain_ext.frontends.inpainting_concealer import resynthesise_observed
 from speechbrain_ext.inference import Inpainter
 from speechbrain_ext.inference.model_folder import interface_name
 
@@ -330,8 +331,11 @@ class InpaintingSystem:
         """
         *_, repaired, lost = self.repair(wavs, ids, masking)
         wavs, lengths = _to(self.features, wavs, torch.ones(len(wavs)))
-        observed = lost if self.keep_observed else None
-        return self.features.resynthesise(repaired, wavs, lengths, observed)
+        if not self.keep_observed:
+            return self.features.resynthesise(repaired, wavs, lengths)
+        return resynthesise_observed(
+            self.features, repaired, wavs, lengths, lost
+        )
 
 
 def load_inpainting_system(source, run_opts=None):

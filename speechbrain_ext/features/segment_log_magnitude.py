@@ -31,6 +31,8 @@ PHASES = ("auto", "lws", "griffin-lim")
 _MARGIN = (WINDOW_LENGTH - HOP_LENGTH) // 2
 # Below half a step of 16-bit samples; the logarithm of silence is finite.
 _FLOOR = 1e-5
+# 64 ms: as far as what was observed says how a waveform goes on.
+_GUESSED_FRAMES = 8
 
 
 class SegmentLogMagnitude(torch.nn.Module):
@@ -189,7 +191,7 @@ class SegmentLogMagnitude(torch.nn.Module):
         # A network's slip must not become infinite.
         return F.pad(logs.clamp(max=10.0).exp(), (0, 1))
 
-    def resynthesise(self, feats, wavs, lengths, lost=None):
+    def resynthesise(self, feats, wavs, lengths, lost=None, guess=None):
         """Turn repaired features into a waveform.
 
         Arguments
@@ -205,6 +207,10 @@ class SegmentLogMagnitude(torch.nn.Module):
             bool [batch, frames, 128], True where a bin is masked: the others
             are kept as they are in ``wavs``, phases included. Where none is
             given all phases are estimated, as in the paper.
+        guess : torch.Tensor, optional
+            [batch, time], with ``lost``: a waveform that goes on where frames
+            lost all channels. Up to 64 ms from what was observed their phases
+            are this one's; those farther off begin with them.
 
         Returns
         -------
@@ -224,8 +230,10 @@ class SegmentLogMagnitude(torch.nn.Module):
                 spectrum = magnitudes * self._estimate_phases(magnitudes)
             else:
                 observed = self.spectrum(wavs, lengths)
+                if guess is not None:
+                    guess = self.spectrum(guess, lengths)
                 known = ~_with_highest(lost)
-                spectrum = self._fit_phases(magnitudes, observed, known)
+                spectrum = self._fit_phases(magnitudes, observed, known, guess)
             return self._waveform(spectrum, wavs.shape[1], lengths)
 
     def silence(self, wavs, lengths, lost):
@@ -346,23 +354,27 @@ class SegmentLogMagnitude(torch.nn.Module):
             magnitudes, self.window, HOP_LENGTH, self.iterations
         )
 
-    def _fit_phases(self, magnitudes, observed, known):
+    @torch.no_grad()
+    def _fit_phases(self, magnitudes, observed, known, guess=None):
         """Griffin-Lim's iterations, the observed bins being put back in each.
 
         Estimates from magnitudes alone would not do: they leave it open which
         way up the waveform is.
         """
-        with torch.no_grad():
-            phases = unit_phases(observed)
-            # The damaged ones say nothing.
-            phases = torch.where(known, phases, torch.ones_like(phases))
-            for _ in range(self.iterations):
-                spectrum = torch.where(known, observed, magnitudes * phases)
-                wavs = overlap_add(spectrum, self.window)
-                phases = unit_phases(
-                    frame_spectrum(wavs, self.window, HOP_LENGTH)
-                )
-        return torch.where(known, observed, magnitudes * phases)
+        held, kept = known, observed
+        # The damaged phases say nothing.
+        spectrum = torch.where(known, observed, magnitudes.to(observed))
+        if guess is not None:
+            guess = magnitudes * unit_phases(guess)
+            empty = ~known.any(dim=2, keepdim=True)
+            spectrum = torch.where(empty, guess, spectrum)
+            held = known | empty & ~_far_from(~empty, _GUESSED_FRAMES)
+            kept = spectrum
+        for _ in range(self.iterations):
+            wavs = overlap_add(spectrum, self.window)
+            phases = unit_phases(frame_spectrum(wavs, self.window, HOP_LENGTH))
+            spectrum = torch.where(held, kept, magnitudes * phases)
+        return spectrum
 
     def relative_frames(self, lengths, samples, frames):
         """Say where utterances end, in relative frames.
@@ -414,6 +426,17 @@ class SegmentLogMagnitude(torch.nn.Module):
         moved = F.pad(lost_samples, (_MARGIN, 0))
         share = window_share(moved, self.window, HOP_LENGTH, frames + 1)
         return share[:, 1:]
+
+
+def _far_from(marked, frames):
+    """Find the frames that are more than so many from a marked one.
+
+    Of [batch, frames, 1], True where marked.
+    """
+    wide = F.max_pool1d(
+        marked.float().transpose(1, 2), 2 * frames + 1, 1, frames
+    )
+    return wide.transpose(1, 2) == 0
 
 
 def _with_highest(lost):

@@ -1,5 +1,7 @@
 """Speech of any length through a network that inpaints segments (paper 2)."""
 
+import math
+
 import torch
 from torch.nn import functional as F
 
@@ -9,6 +11,7 @@ from speechbrain_ext.features.segment_log_magnitude import (
     HOP_LENGTH,
     SEGMENT_FRAMES,
 )
+from speechbrain_ext.frontends.concealment import TwoSidedPrediction
 
 # Bounds the memory of long speech.
 _SEGMENTS_AT_ONCE = 64
@@ -212,10 +215,81 @@ def inpaint_waveforms(
         feats = features(own, whole)
         gone = None if lost is None else lost[rows, : feats.shape[1]]
         repaired = inpaint_segments(network, feats, whole, gone, silence)
-        found[rows, :end] = features.resynthesise(
-            repaired, own, whole, gone if keep_observed else None
-        )
+        if gone is not None and keep_observed:
+            again = resynthesise_observed(features, repaired, own, whole, gone)
+        else:
+            again = features.resynthesise(repaired, own, whole)
+        found[rows, :end] = again
     return found
+
+
+@torch.no_grad()
+def resynthesise_observed(features, repaired, wavs, lengths, lost):
+    """Turn repaired features into waveforms that keep what was observed.
+
+    Phases of bins that were lost are fitted to those that were observed; where
+    all channels of a frame were lost there is little to fit them to, and they
+    begin as a linear prediction from both sides of the gap goes on. So do the
+    features: the frame at a gap's edge is the prediction's by a third, and the
+    next ones less and less.
+
+    Arguments
+    ---------
+    features : torch.nn.Module
+        As :func:`inpaint_waveforms` takes it.
+    repaired : torch.Tensor
+        [batch, frames, bins].
+    wavs : torch.Tensor
+        [batch, time], damaged.
+    lengths : torch.Tensor
+        [batch], relative.
+    lost : torch.Tensor
+        bool [batch, frames, bins], True where a bin is masked.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch, time].
+
+    Example
+    -------
+    >>> from speechbrain_ext.features.segment_log_magnitude import (
+    ...     SegmentLogMagnitude,
+    ... )
+    >>> features = SegmentLogMagnitude("griffin-lim")
+    >>> wavs, lengths = torch.sin(torch.arange(4096.0))[None], torch.ones(1)
+    >>> lost = torch.arange(32)[None, :, None].expand(1, 32, 128) // 8 == 2
+    >>> found = resynthesise_observed(
+    ...     features, features(wavs, lengths), wavs, lengths, lost
+    ... )
+    >>> bool((found - wavs).abs().max() < 0.2)
+    True
+    """
+    gaps = features.touched_samples(lost, wavs.shape[1])
+    empty = lost.all(dim=2, keepdim=True)
+    around = wavs
+    if (lost & ~empty).any() or not gaps.any():
+        around = features.resynthesise(repaired, wavs, lengths, lost)
+    if not gaps.any():
+        return around
+    guess = TwoSidedPrediction()(around.masked_fill(gaps, 0), lengths, gaps)
+    weight = _prediction_weight(empty)
+    repaired = torch.lerp(repaired, features(guess, lengths), weight)
+    return features.resynthesise(repaired, wavs, lengths, lost, guess)
+
+
+def _prediction_weight(empty):
+    """How far frames are the prediction's, by their distance from an observed one.
+
+    [batch, frames, 1], of bool of that shape, True where a frame is lost.
+    """
+    observed = (~empty).float().transpose(1, 2)
+    weight = torch.zeros_like(observed)
+    # exp(-distance): after four frames there is nothing left.
+    for distance in (4, 3, 2, 1):
+        near = F.max_pool1d(observed, 2 * distance + 1, 1, distance)
+        weight = torch.where(near > 0, math.exp(-distance), weight)
+    return weight.transpose(1, 2) * empty
 
 
 def count_frames(samples):

@@ -65,9 +65,11 @@ class PartialConv2d(nn.Conv2d):
     def _count(self, marks):
         """How many of each window's bins are marked."""
         window = self.weight.new_ones(1, *self.weight.shape[1:])
-        return F.conv2d(
-            marks.to(window), window, None, self.stride, self.padding
-        )
+        # Half precision does not count beyond 256.
+        with torch.autocast(marks.device.type, enabled=False):
+            return F.conv2d(
+                marks.to(window), window, None, self.stride, self.padding
+            )
 
 
 class _FullConv2d(nn.Conv2d):

@@ -104,6 +104,39 @@ def pesq(reference, estimate):
     >>> round(pesq(speech, speech), 2), pesq(speech, 0 * speech)
     (4.64, nan)
     """
+    return _pesq(reference, estimate, "wb")
+
+
+def raw_pesq(reference, estimate):
+    """Narrowband PESQ on its raw scale (ITU-T P.862).
+
+    What papers report that do not map it to opinion scores (P.862.1); the
+    package ``pesq`` does, and that is undone here.
+
+    Arguments
+    ---------
+    reference, estimate : torch.Tensor or numpy.ndarray
+        [time] at 16 kHz. Levels do not matter.
+
+    Returns
+    -------
+    float
+        -0.5 to 4.5. ``UNDEFINED`` where :func:`pesq` is.
+
+    Example
+    -------
+    >>> speech = torch.randn(SAMPLE_RATE)
+    >>> round(raw_pesq(speech, speech), 2), raw_pesq(speech, 0 * speech)
+    (4.5, nan)
+    """
+    mapped = _pesq(reference, estimate, "nb")
+    if math.isnan(mapped):
+        return UNDEFINED
+    # P.862.1: 0.999 + 4 / (1 + exp(4.6607 - 1.4945 raw)).
+    return (4.6607 - math.log(4 / (mapped - 0.999) - 1)) / 1.4945
+
+
+def _pesq(reference, estimate, band):
     with optional_package("a metric", "metrics,pesq"):
         import pesq as pesq_package
 
@@ -112,7 +145,7 @@ def pesq(reference, estimate):
         # It scales both by their joint maximum before it looks for speech.
         with np.errstate(invalid="ignore"):
             return float(
-                pesq_package.pesq(SAMPLE_RATE, reference, estimate, "wb")
+                pesq_package.pesq(SAMPLE_RATE, reference, estimate, band)
             )
     except (
         pesq_package.NoUtterancesError,

@@ -70,6 +70,7 @@ _SCORES = {
     "dnsmos_ovrl": lambda pair: pair.dnsmos.ovrl,
     "dnsmos_sig": lambda pair: pair.dnsmos.sig,
     "dnsmos_bak": lambda pair: pair.dnsmos.bak,
+    "pesq_raw": lambda pair: pair.of(quality.raw_pesq),
 }
 
 #: The names of all metrics.
@@ -77,7 +78,7 @@ METRICS = tuple(_SCORES)
 #: Those that take no network.
 SIGNAL_METRICS = METRICS[:8]
 #: Those that are undefined where PESQ finds no utterance.
-PESQ_METRICS = ("pesq", "csig", "cbak", "covl")
+PESQ_METRICS = ("pesq", "pesq_raw", "csig", "cbak", "covl")
 
 
 def score_pairs(pairs, metrics=METRICS, n_workers=None, progressbar=True):

@@ -122,7 +122,7 @@ def test_what_stage_2_ships_is_measured(informed):
     assert all(list(row) == list(ROW_KEYS) for row in rows)
     cell = {row["system"] for row in rows if row["level"] == 0.2}
     assert {"gaps", "noise", "lpc", "PC-gaps", "PC-gaps, observed kept"} == cell
-    assert {row["metric"] for row in rows} == {"stoi", "pesq"}
+    assert {row["metric"] for row in rows} == {"stoi", "pesq", "pesq_raw"}
     inpainter = Inpainter.from_hparams(source=informed / "model")
     assert inpainter.mods.front_end.informed
     wavs = 0.1 * torch.randn(1, 16384)

@@ -5,16 +5,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from speechbrain_ext.audio import load_audio
 from speechbrain_ext.corpora import noisy_mini
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.corpora.mini import prepare_mini
+from speechbrain_ext.corpora.segments import load_segment, read_segments
 from speechbrain_ext.corruption.loss_models import GilbertElliottLoss
 from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
+from speechbrain_ext.evaluation.inpainting_systems import Masking, Reference
 from speechbrain_ext.evaluation.packet_loss import evaluate_packet_loss
 from speechbrain_ext.evaluation.word_errors import read_word_errors
-from speechbrain_ext.inference import PerceptualEnhancer
+from speechbrain_ext.inference import Inpainter, PerceptualEnhancer
 from speechbrain_ext.metrics.quality import pesq, stoi
 
 ADAPTED = "adapted"
@@ -104,3 +107,49 @@ def test_speech_is_better_to_hear_and_to_understand_without_noise(gains):
     assert stoi_gain > 0.02
     # Hardly an utterance pays for the others' gain.
     assert (gains[:, 1] > -0.02).mean() > 0.8
+
+
+@pytest.fixture(scope="module")
+def inpainted(repository, tmp_path_factory):
+    """[systems, segments, (PESQ, STOI)]: gaps, linear prediction, repaired."""
+    manifest = prepare_mini(
+        tmp_path_factory.mktemp("mini"),
+        train_minutes=0.1,
+        valid_utterances=1,
+        test_utterances=16,
+    )["test"]
+    rows = read_segments(manifest)[:24]
+    wavs = torch.stack([load_segment(row) for row in rows])
+    ids = [row["ID"] for row in rows]
+    inpainter = Inpainter.from_hparams(
+        source=repository / "pretrained" / "inpainter-mini"
+    )
+    features, masking = inpainter.mods.features, Masking("time", 0.2)
+    lost = masking.draw(ids, 128, 128)
+    repaired = inpainter.inpaint_batch(
+        wavs, torch.ones(len(wavs)), lost, keep_observed=True
+    )
+    systems = [
+        *(
+            Reference(name, features).process(wavs, ids, masking)
+            for name in ("gaps", "lpc")
+        ),
+        repaired,
+    ]
+    return np.array(
+        [
+            [
+                [score(clean, found) for score in (pesq, stoi)]
+                for clean, found in zip(wavs, system)
+            ]
+            for system in systems
+        ]
+    )
+
+
+def test_gaps_of_a_fifth_are_repaired(inpainted):
+    gaps, predicted, repaired = np.nanmean(inpainted, axis=1)
+    assert repaired[0] > gaps[0] + 0.3
+    assert repaired[1] > gaps[1] + 0.08
+    assert repaired[0] > predicted[0]
+    assert repaired[1] > predicted[1] + 0.02

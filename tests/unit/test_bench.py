@@ -149,5 +149,8 @@ def test_phases(bench, tmp_path):
     pattern = f"(.*) pesq ({NUMBER}) stoi ({NUMBER}) seconds-a-segment .*"
     found = [re.fullmatch(pattern, line).groups() for line in lines]
     names = [name for name, *_ in found]
-    assert names == ["lws", "griffin-lim-1", "griffin-lim-100"]
-    assert float(found[-1][2]) > float(found[-2][2]) > 0.5
+    gaps = ["gaps-fitted", "gaps-predicted"]
+    assert names == ["lws", "griffin-lim-1", "griffin-lim-100", *gaps]
+    stoi = {name: float(value) for name, _, value in found}
+    assert stoi["griffin-lim-100"] > stoi["griffin-lim-1"] > 0.5
+    assert min(stoi["gaps-fitted"], stoi["gaps-predicted"]) > stoi["lws"]

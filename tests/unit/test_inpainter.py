@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 from speechbrain_ext.audio import load_audio, save_audio
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
+from speechbrain_ext.frontends import inpainting_concealer
 from speechbrain_ext.frontends.inpainting_concealer import (
     InpaintingConcealer,
     inpaint_segments,
+    resynthesise_observed,
     segment_starts,
     silent_frame,
 )
@@ -453,3 +455,62 @@ def test_features_of_silence():
         features(torch.zeros(1, 1000), torch.ones(1))[0],
         silent_frame(features).expand(8, -1),
     )
+
+
+# ---- how gaps go on --------------------------------------------------------
+
+
+def test_a_tone_goes_on_through_a_gap():
+    """Magnitudes are right, and linear prediction knows the phases."""
+    features = SegmentLogMagnitude("griffin-lim")
+    wavs, one = torch.sin(0.2 * torch.arange(16384.0))[None], torch.ones(1)
+    lost = torch.zeros(1, 128, 128, dtype=torch.bool)
+    lost[:, 50:64] = True
+    feats = features(wavs, one)
+    found = resynthesise_observed(features, feats, wavs, one, lost)
+    fitted = features.resynthesise(feats, wavs, one, lost)
+    gap = slice(50 * 128, 64 * 128)
+    missed = [(each - wavs)[:, gap].norm() for each in (found, fitted)]
+    assert missed[0] < 0.1 * wavs[:, gap].norm()
+    assert missed[0] < 0.5 * missed[1]
+
+
+def test_what_lies_in_a_gap_is_not_heard():
+    """The prediction is made of what was observed, never of what was lost."""
+    features, one = SegmentLogMagnitude("griffin-lim"), torch.ones(1)
+    wavs = speech(16384)[None]
+    lost = torch.zeros(1, 128, 128, dtype=torch.bool)
+    lost[:, 50:64] = True
+    lost[:, :, 90:100] = True
+    feats = features(wavs, one).masked_fill(lost, 0)
+    other = wavs.clone()
+    # Only windows of lost frames see these samples.
+    other[:, 51 * 128 : 63 * 128] = 0.5
+    found = [
+        resynthesise_observed(features, feats, each, one, lost)
+        for each in (wavs, other)
+    ]
+    torch.testing.assert_close(*found)
+
+
+def test_a_gap_s_edges_lean_on_the_prediction():
+    """Features that are wrong by 1 are less wrong there: 1 - 1/e, 1 - 1/e^2."""
+    empty = torch.zeros(1, 20, 1, dtype=torch.bool)
+    empty[:, 5:15] = True
+    weight = inpainting_concealer._prediction_weight(empty)[0, :, 0]
+    expected = [0.3679, 0.1353, 0.0498, 0.0183, 0]
+    torch.testing.assert_close(
+        weight[5:10], torch.tensor(expected), atol=1e-4, rtol=0
+    )
+    assert torch.equal(weight, weight.flip(0))
+    assert not weight[~empty[0, :, 0]].any()
+
+    features = SegmentLogMagnitude("griffin-lim")
+    wavs, one = torch.sin(0.2 * torch.arange(16384.0))[None], torch.ones(1)
+    lost = torch.zeros(1, 128, 128, dtype=torch.bool)
+    lost[:, 50:64] = True
+    wrong = features(wavs, one) + 1
+    found = resynthesise_observed(features, wrong, wavs, one, lost)
+    # Where the tone is, a channel that prediction knows.
+    error = (features(found, one) + 1 - wrong)[0, :, 8].abs()
+    assert error[50] < 0.8 * error[56]

@@ -157,10 +157,23 @@ def test_si_sdr_leaves_its_arguments_alone():
     assert torch.equal(pair, before)
 
 
+def test_raw_pesq_is_p862s_scale(pair):
+    """P.862.1 maps it to what the package returns."""
+    wav, other = pair
+    raw = quality.raw_pesq(wav, other)
+    mapped = 0.999 + 4 / (1 + math.exp(4.6607 - 1.4945 * raw))
+    package = pesq_package.pesq(SAMPLE_RATE, wav, other, "nb")
+    assert mapped == pytest.approx(package, abs=1e-6)
+    # P.862's highest, and what silence has.
+    assert quality.raw_pesq(wav, wav) == pytest.approx(4.5, abs=0.01)
+    assert math.isnan(quality.raw_pesq(wav, 0 * wav))
+
+
 @pytest.mark.parametrize(
     ("package", "metric"),
     [
         ("pesq", quality.pesq),
+        ("pesq", quality.raw_pesq),
         ("pystoi", quality.stoi),
         ("pystoi", quality.estoi),
         ("speechmos", lambda _, estimate: quality.dnsmos(estimate)),

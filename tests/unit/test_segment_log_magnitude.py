@@ -173,6 +173,60 @@ def test_observed_bins_are_kept_with_their_phases(voices):
     assert error(feats, found, extract) < error(feats, damaged, extract)
 
 
+def empty_frames(start, end):
+    lost = torch.zeros(2, 128, 128, dtype=torch.bool)
+    lost[:, start:end] = True
+    return lost
+
+
+def test_phases_near_what_was_observed_are_the_guesss(voices):
+    """64 ms on both sides: all of a gap of 16 frames."""
+    extract, lengths, lost = features(), torch.ones(2), empty_frames(40, 56)
+    # With the highest bin, which features do not have.
+    band = extract.spectrum(voices, lengths)
+    band[..., -1] = 0
+    wanted = extract.resynthesise(
+        extract(voices, lengths), voices, lengths, lost, guess=voices
+    )
+    inside = slice(42 * 128, 54 * 128)
+    true = overlap_add(band, extract.window)[:, 64 : 64 + SEGMENT_SAMPLES]
+    torch.testing.assert_close(
+        wanted[:, inside], true[:, inside], atol=1e-4, rtol=0
+    )
+    alone = extract.resynthesise(
+        extract(voices, lengths), voices, lengths, lost
+    )
+    gone = (voices - alone)[:, inside].norm()
+    assert gone > 10 * (voices - wanted)[:, inside].norm()
+
+
+def test_phases_farther_off_are_fitted(voices):
+    """A guess that is wrong does harm at the edges only."""
+    extract, lengths, lost = features(), torch.ones(2), empty_frames(30, 90)
+    feats = extract(voices, lengths)
+    noise = torch.randn(
+        voices.shape, generator=torch.Generator().manual_seed(3)
+    )
+    found = extract.resynthesise(feats, voices, lengths, lost, guess=noise)
+    wanted = extract.magnitudes(feats)[..., :-1]
+    got = extract.spectrum(found, lengths).abs()[..., :-1]
+    errors = (got - wanted).abs().sum(dim=2) / wanted.sum(dim=2)
+    edges = torch.cat([errors[:, 31:37], errors[:, 83:89]], dim=1)
+    assert errors[:, 42:78].mean() < 0.8 * edges.mean()
+
+
+def test_a_guess_does_not_touch_what_was_observed_in_part(voices):
+    extract, lengths = features(), torch.ones(2)
+    lost = empty_frames(40, 60)
+    lost[:, :, 64:] = False
+    feats = extract(voices, lengths)
+    found = [
+        extract.resynthesise(feats, voices, lengths, lost, guess=guess)
+        for guess in (None, torch.ones_like(voices))
+    ]
+    torch.testing.assert_close(*found)
+
+
 def test_nothing_lost_is_given_back(voices):
     extract, lengths = features(), torch.ones(2)
     lost = torch.zeros(2, 128, 128, dtype=torch.bool)

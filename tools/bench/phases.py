@@ -1,7 +1,9 @@
-"""What phases that are estimated from clean magnitudes cost, in time and quality.
+"""What phases that are estimated from magnitudes cost, in time and quality.
 
 Turns the log magnitudes of segments of a second back into waveforms by each way
-of estimating phases, and scores them against the segments."""
+of estimating phases, and scores them against the segments: clean magnitudes all
+over; then gaps of 20 % between bins that are kept as they were, with phases that
+are fitted to those, and with phases that begin with linear prediction's."""
 
 import argparse
 import time
@@ -10,10 +12,15 @@ import numpy as np
 import torch
 
 from speechbrain_ext.corpora.segments import load_segment, read_segments
+from speechbrain_ext.corruption.masks import BlockMasks, FeatureMask
 from speechbrain_ext.errors import exit_on_user_error
 from speechbrain_ext.features.phase import has_local_weighted_sums
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
+from speechbrain_ext.frontends.inpainting_concealer import resynthesise_observed
+from speechbrain_ext.inference import Inpainter
 from speechbrain_ext.metrics.scoring import score_pairs
+
+GAP_SHARE = 0.2
 
 _EPILOG = """\
 example:
@@ -48,6 +55,12 @@ def main():
         help="of Griffin-Lim (default: 32 64 200)",
     )
     parser.add_argument(
+        "--model",
+        metavar="FOLDER",
+        help="an informed inpainter whose magnitudes fill the gaps (default: "
+        "the clean ones)",
+    )
+    parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="(default: 1)"
     )
     arguments = parser.parse_args()
@@ -62,16 +75,42 @@ def main():
         if has_local_weighted_sums():
             methods = {"lws": SegmentLogMagnitude("lws"), **methods}
         for name, features in methods.items():
-            print(f"{name} {measure(features, wavs)}", flush=True)
+            print(f"{name} {measure(wavs, each_way(features, wavs))}")
+        for name, repair in fill_gaps(arguments, rows, wavs):
+            print(f"{name} {measure(wavs, repair)}", flush=True)
+
+
+def each_way(features, wavs):
+    """What turns clean magnitudes into waveforms."""
+    lengths = torch.ones(len(wavs))
+    feats = features(wavs, lengths)
+    return lambda: features.resynthesise(feats, wavs, lengths)
+
+
+def fill_gaps(arguments, rows, wavs):
+    """Name what turns magnitudes in gaps into waveforms, and give it."""
+    lengths, ids = torch.ones(len(wavs)), [row["ID"] for row in rows]
+    features = SegmentLogMagnitude("griffin-lim")
+    model = None
+    if arguments.model:
+        model = Inpainter.from_hparams(source=arguments.model)
+        features = model.mods.features
+    feats = features(wavs, lengths)
+    mask = FeatureMask(BlockMasks("time"), seed=0)
+    damaged, lost = mask(feats, lengths, ids, epoch=0, rate=GAP_SHARE)
+    filled = feats
+    if model is not None:
+        filled = model.inpaint_features(damaged, lengths, lost)
+    case = (filled, wavs, lengths, lost)
+    yield "gaps-fitted", lambda: features.resynthesise(*case)
+    yield "gaps-predicted", lambda: resynthesise_observed(features, *case)
 
 
 @torch.no_grad()
-def measure(features, wavs):
-    """Estimate the phases of all segments; a line of what it gave."""
-    lengths = torch.ones(len(wavs))
-    feats = features(wavs, lengths)
+def measure(wavs, repair):
+    """Score what a way of estimating phases gives; a line of it."""
     start = time.perf_counter()
-    estimated = features.resynthesise(feats, wavs, lengths)
+    estimated = repair()
     seconds = (time.perf_counter() - start) / len(wavs)
     scores = score_pairs(
         list(zip(wavs, estimated)), ("pesq", "stoi"), progressbar=False

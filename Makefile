@@ -64,6 +64,8 @@ $(STAMP): pyproject.toml constraints.txt
 		--no-build-isolation --use-pep517 --editable '.[phase]' || \
 		echo "warning: lws was not built; it needs a C++ compiler and Python's" \
 		"headers. Phases are then estimated by Griffin-Lim" >&2
+	# Nothing but its file of weights is used; what it requires has no wheels.
+	$(RUN) -m pip install --constraint constraints.txt --no-deps resemblyzer
 	@touch $@
 
 demo: setup

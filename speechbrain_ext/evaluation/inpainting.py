@@ -108,8 +108,9 @@ def evaluate_inpainting(
     ceiling : bool
         Whether to score clean magnitudes with estimated phases as well.
     keep_observed : bool
-        Whether to score informed models a second time, keeping what is not
-        masked as it was; those systems are named ``NAME, observed kept``.
+        Whether to score models a second time, keeping what is not masked as it
+        was, or of blind ones what they do not take for damaged; those systems
+        are named ``NAME, observed kept``.
     note : str
         A paragraph for results.md.
     run_opts : dict or None
@@ -141,7 +142,7 @@ def evaluate_inpainting(
     for name, source in named_models(models).items():
         system = load_inpainting_system(source, run_opts)
         systems[name] = system
-        if keep_observed and system.informed:
+        if keep_observed:
             systems[f"{name}{OBSERVED}"] = system.keeping_observed()
     return evaluate_inpainting_systems(
         systems,

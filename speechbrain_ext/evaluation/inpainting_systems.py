@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from speechbrain_ext.corruption.masks import BlockMasks, FeatureMask
 from speechbrain_ext.corruption.randomness import utterance_generators
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.features.phase import unit_phases
 from speechbrain_ext.frontends.concealment import TwoSidedPrediction
+from speechbrain_ext.frontends.damage_detection import detect_damage
 from speechbrain_ext.frontends.inpainting_concealer import resynthesise_observed
 from speechbrain_ext.inference import Inpainter
 from speechbrain_ext.inference.model_folder import interface_name
@@ -206,7 +209,8 @@ class InpaintingSystem:
         What decides its speech besides its weights.
     keep_observed : bool
         Whether bins that are not masked stay as they were, with their phases;
-        as in the paper, all phases are estimated where they do not.
+        where a model is blind, those that it does not take for damaged. As in
+        the paper, all phases are estimated where they do not.
 
     Example
     -------
@@ -301,14 +305,17 @@ class InpaintingSystem:
         -------
         tuple of torch.Tensor
             The clean, the damaged and the repaired features, and the mask,
-            [batch, frames, bins] each.
+            [batch, frames, bins] each; of a blind model that keeps what it
+            observed, the bins that it takes for damaged.
         """
         wavs, lengths = _to(self.features, wavs, torch.ones(len(wavs)))
         feats = self.features(wavs, lengths)
         damaged, lost = masking.damage(feats, ids, self.filling)
         repaired = self.inpainter.inpaint_features(damaged, lengths, lost)
         if self.keep_observed:
-            repaired = torch.where(lost, repaired, feats)
+            if not self.informed:
+                lost = detect_damage(damaged, repaired, self.features.deviation)
+            repaired = torch.where(lost, repaired, damaged)
         return feats, damaged, repaired, lost
 
     @torch.no_grad()
@@ -329,12 +336,24 @@ class InpaintingSystem:
         torch.Tensor
             [batch, time].
         """
-        *_, repaired, lost = self.repair(wavs, ids, masking)
+        feats, damaged, repaired, lost = self.repair(wavs, ids, masking)
         wavs, lengths = _to(self.features, wavs, torch.ones(len(wavs)))
         if not self.keep_observed:
             return self.features.resynthesise(repaired, wavs, lengths)
+        observed = None
+        if not self.informed:
+            # Damage that went unnoticed is heard.
+            spectrum = self.features.spectrum(wavs, lengths)
+            magnitudes = self.features.magnitudes(damaged)
+            noise = self.features.spectrum(
+                _white_noise(wavs, ids, masking.seed), lengths
+            )
+            hit = F.pad(damaged != feats, (0, 1))
+            observed = torch.where(
+                hit, magnitudes * unit_phases(noise), spectrum
+            )
         return resynthesise_observed(
-            self.features, repaired, wavs, lengths, lost
+            self.features, repaired, wavs, lengths, lost, observed
         )
 
 

@@ -191,7 +191,9 @@ class SegmentLogMagnitude(torch.nn.Module):
         # A network's slip must not become infinite.
         return F.pad(logs.clamp(max=10.0).exp(), (0, 1))
 
-    def resynthesise(self, feats, wavs, lengths, lost=None, guess=None):
+    def resynthesise(
+        self, feats, wavs, lengths, lost=None, guess=None, observed=None
+    ):
         """Turn repaired features into a waveform.
 
         Arguments
@@ -211,6 +213,9 @@ class SegmentLogMagnitude(torch.nn.Module):
             [batch, time], with ``lost``: a waveform that goes on where frames
             lost all channels. Up to 64 ms from what was observed their phases
             are this one's; those farther off begin with them.
+        observed : torch.Tensor, optional
+            [batch, frames, 129], complex, with ``lost``: what stands where
+            nothing is masked; the spectrum of ``wavs`` if not given.
 
         Returns
         -------
@@ -229,7 +234,8 @@ class SegmentLogMagnitude(torch.nn.Module):
             if lost is None:
                 spectrum = magnitudes * self._estimate_phases(magnitudes)
             else:
-                observed = self.spectrum(wavs, lengths)
+                if observed is None:
+                    observed = self.spectrum(wavs, lengths)
                 if guess is not None:
                     guess = self.spectrum(guess, lengths)
                 known = ~_with_highest(lost)

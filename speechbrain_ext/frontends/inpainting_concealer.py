@@ -12,6 +12,7 @@ from speechbrain_ext.features.segment_log_magnitude import (
     SEGMENT_FRAMES,
 )
 from speechbrain_ext.frontends.concealment import TwoSidedPrediction
+from speechbrain_ext.frontends.damage_detection import detect_damage
 
 # Bounds the memory of long speech.
 _SEGMENTS_AT_ONCE = 64
@@ -171,8 +172,9 @@ def inpaint_waveforms(
     lost : torch.Tensor, optional
         bool [batch, frames, bins], True where a bin is masked.
     keep_observed : bool
-        Keep the bins that are not masked, phases included. Without a mask, or
-        if False, all is the network's and all phases are estimated.
+        Keep the bins that are not masked, phases included; without a mask,
+        those that a blind network did not take for damaged. If False, all is
+        the network's and all phases are estimated.
 
     Returns
     -------
@@ -215,7 +217,9 @@ def inpaint_waveforms(
         feats = features(own, whole)
         gone = None if lost is None else lost[rows, : feats.shape[1]]
         repaired = inpaint_segments(network, feats, whole, gone, silence)
-        if gone is not None and keep_observed:
+        if keep_observed and gone is None and not network.informed:
+            gone = detect_damage(feats, repaired, features.deviation)
+        if keep_observed and gone is not None:
             again = resynthesise_observed(features, repaired, own, whole, gone)
         else:
             again = features.resynthesise(repaired, own, whole)
@@ -224,7 +228,9 @@ def inpaint_waveforms(
 
 
 @torch.no_grad()
-def resynthesise_observed(features, repaired, wavs, lengths, lost):
+def resynthesise_observed(
+    features, repaired, wavs, lengths, lost, observed=None
+):
     """Turn repaired features into waveforms that keep what was observed.
 
     Phases of bins that were lost are fitted to those that were observed; where
@@ -245,6 +251,9 @@ def resynthesise_observed(features, repaired, wavs, lengths, lost):
         [batch], relative.
     lost : torch.Tensor
         bool [batch, frames, bins], True where a bin is masked.
+    observed : torch.Tensor, optional
+        [batch, frames, 129], complex: what stands where nothing is masked; the
+        spectrum of ``wavs`` if not given.
 
     Returns
     -------
@@ -268,14 +277,16 @@ def resynthesise_observed(features, repaired, wavs, lengths, lost):
     gaps = features.touched_samples(lost, wavs.shape[1])
     empty = lost.all(dim=2, keepdim=True)
     around = wavs
-    if (lost & ~empty).any() or not gaps.any():
-        around = features.resynthesise(repaired, wavs, lengths, lost)
+    if observed is not None or (lost & ~empty).any() or not gaps.any():
+        around = features.resynthesise(
+            repaired, wavs, lengths, lost, observed=observed
+        )
     if not gaps.any():
         return around
     guess = TwoSidedPrediction()(around.masked_fill(gaps, 0), lengths, gaps)
     weight = _prediction_weight(empty)
     repaired = torch.lerp(repaired, features(guess, lengths), weight)
-    return features.resynthesise(repaired, wavs, lengths, lost, guess)
+    return features.resynthesise(repaired, wavs, lengths, lost, guess, observed)
 
 
 def _prediction_weight(empty):

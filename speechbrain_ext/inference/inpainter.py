@@ -126,9 +126,10 @@ class Inpainter(FrontEndInterface):
             bool [batch, frames, 128], True where a bin is masked, on the frames
             that the model's ``features`` have of ``wavs``.
         keep_observed : bool
-            True: bins that are not masked are kept, phases included. False, or
-            without a mask: the paper's way; all bins are the network's, and all
-            phases are estimated from them.
+            True: bins that are not masked are kept, phases included; without a
+            mask, those that a blind network does not change by much. False: the
+            paper's way; all bins are the network's, and all phases are
+            estimated from them.
 
         Returns
         -------
@@ -318,7 +319,7 @@ class Inpainter(FrontEndInterface):
             len(signal),
             round(self.chunk_seconds * SAMPLE_RATE),
             round(self.overlap_seconds * SAMPLE_RATE),
-            turn=lost is None or not keep_observed,
+            turn=not keep_observed,
         )
 
 

@@ -186,13 +186,33 @@ def test_a_blind_network_needs_no_mask():
     lost = torch.rand(1, 157, 128) < 0.2
     one = torch.ones(1)
     found = inpainter.inpaint_batch(wavs, one)
-    # There is nothing to keep where nobody says what was observed.
-    assert torch.equal(
-        found, inpainter.inpaint_batch(wavs, one, keep_observed=True)
-    )
     assert torch.equal(found, inpainter.inpaint_batch(wavs, one, lost))
     kept = inpainter.inpaint_batch(wavs, one, lost, keep_observed=True)
     assert (kept - wavs).norm() < 0.8 * (found - wavs).norm()
+
+
+def test_a_blind_network_keeps_what_it_does_not_change():
+    """It hears 40 ms that it does not like; the rest stays, phases included."""
+
+    def dislikes_noise(feats, lengths, lost):
+        repaired = feats.clone()
+        repaired[:, 60:65] = 0.0
+        return repaired + 0.1
+
+    inpainter, wavs = make(informed=False), speech(20000)[None]
+    dislikes_noise.informed = False
+    inpainter.mods.front_end.forward = dislikes_noise
+    damaged = wavs.clone()
+    damaged[:, 60 * 128 : 65 * 128] = 0.5 * torch.randn(5 * 128)
+    one = torch.ones(1)
+    kept = inpainter.inpaint_batch(damaged, one, keep_observed=True)
+    far = torch.ones(20000, dtype=torch.bool)
+    far[57 * 128 : 68 * 128] = False
+    torch.testing.assert_close(kept[:, far], wavs[:, far], atol=1e-4, rtol=0)
+    assert (kept - wavs).norm() < 0.7 * (damaged - wavs).norm()
+    # The paper's way keeps nothing.
+    found = inpainter.inpaint_batch(damaged, one)
+    assert (found - wavs)[:, far].norm() > 0.3 * wavs[:, far].norm()
 
 
 def test_an_informed_network_wants_a_mask():

@@ -311,6 +311,7 @@ def test_the_command_evaluates_folders(rows, tmp_path, capsys):
         "gaps",
         "noise",
         "FC-noise",
+        "FC-noise, observed kept",
         "resynthesised",
     }
     assert {row["seed"] for row in results} == {3}
@@ -376,6 +377,27 @@ def test_what_is_observed_can_be_kept(rows, kind):
     torch.testing.assert_close(
         kept[untouched], wavs[untouched], atol=1e-4, rtol=0
     )
+
+
+def test_what_a_blind_model_does_not_notice_is_heard(rows):
+    """It is not told where the masks are, and nothing clean shines through."""
+    wavs = torch.stack([load_segment(row) for row in rows])
+    ids = [row["ID"] for row in rows]
+    masking = Masking("time", 0.2)
+    standin = Standin()
+    standin.mods.front_end = SimpleNamespace(informed=False)
+    system = InpaintingSystem(standin, "additive").keeping_observed()
+    clean = standin.mods.features(wavs, torch.ones(N))
+    *_, damaged, lost = system.repair(wavs, ids, masking)
+    assert not lost.any() and not torch.equal(damaged, clean)
+    heard = system.process(wavs, ids, masking)
+    assert (heard - wavs).norm() > wavs.norm()
+    # A perfect one repairs all that it finds.
+    standin.repair = lambda feats, lost: clean
+    *_, lost = system.repair(wavs, ids, masking)
+    assert 0.15 < lost.float().mean() < 0.25
+    repaired = system.process(wavs, ids, masking)
+    assert (repaired - wavs).norm() < 0.6 * wavs.norm()
 
 
 # --- Results

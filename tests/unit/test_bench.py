@@ -50,6 +50,19 @@ def test_frontend_cost(bench):
     assert names == ["encoder", "light", "unet"]
 
 
+def test_ssl_step(bench):
+    lines = bench(
+        *("ssl_step", "--small", "--seconds", "0.2", "--batch", "1"),
+        *("--rounds", "1"),
+    )
+    pattern = (
+        f"step {NUMBER} s parts {NUMBER} s ratio ({NUMBER}) peak (\\d+) MB"
+    )
+    ratio, megabytes = re.fullmatch(pattern, lines[-1]).groups()
+    assert float(ratio) > 0 and int(megabytes) > 0
+    assert len(lines) == 6
+
+
 def test_train_context(bench):
     lines = bench(
         "train_context", "--seconds", "0.5", "--batch", "1", "--rounds", "1"

@@ -80,7 +80,10 @@ class FrozenSpeechBrainRecogniser(Frozen, SpeechBrainRecogniser):
         if self.embedding is not None:
             return super().decoder_logits(states, lengths, inputs)
         ends = (lengths * states.shape[1]).round().int()
-        outputs, _ = self.decoder.decode(inputs, states, ends)
+        # Its own is for searching: torch.no_grad() decorates it.
+        decode = type(self.decoder).decode
+        decode = getattr(decode, "__wrapped__", decode)
+        outputs, _ = decode(self.decoder, inputs, states, ends)
         return self.output(outputs)
 
     def _greedy(self):

@@ -232,6 +232,14 @@ def test_it_is_frozen_and_gradients_reach_the_waveform(recogniser, wavs):
     assert not wavs.grad[1, 14400:].any()
 
 
+@pytest.mark.parametrize("ctc_weight", [0.0, 1.0])
+def test_each_output_alone_has_gradients(recogniser, wavs, ctc_weight):
+    """SpeechBrain's Transformer has none where it decodes."""
+    wavs.requires_grad_()
+    HybridCtcAttention(recogniser, ctc_weight)(batch(wavs)).sum().backward()
+    assert wavs.grad.isfinite().all() and wavs.grad.any()
+
+
 @pytest.mark.parametrize("beam_size", [None, 1])
 def test_it_writes(recogniser, published, wavs, beam_size):
     feats, seconds = Waveform()(wavs, LENGTHS), LENGTHS * 1.5

@@ -219,11 +219,9 @@ def _evaluate(arguments):
     (evaluate,) = kinds
     if evaluate is not _evaluate_masks and (arguments.kinds or arguments.sizes):
         raise UserError("--kinds, --sizes: expected models of inpainting")
-    observed = arguments.observations or arguments.validation
-    if evaluate is not _evaluate_enhancement and observed:
-        raise UserError(
-            "--observations, --validation: expected models of enhancement"
-        )
+    for name in ("observations", "validation", "recogniser", "metrics"):
+        if evaluate is not _evaluate_enhancement and getattr(arguments, name):
+            raise UserError(f"--{name}: expected models of enhancement with it")
     evaluate(arguments)
 
 
@@ -256,7 +254,11 @@ def _evaluate_masks(arguments):
 def _evaluate_enhancement(arguments):
     from speechbrain_ext.corpora.mixing import mix_test_set
     from speechbrain_ext.corpora.prepare import prepare_test_set
-    from speechbrain_ext.evaluation.enhancement import evaluate_enhancement
+    from speechbrain_ext.evaluation.enhancement import (
+        RECOGNISER,
+        SIGNAL_METRICS,
+        evaluate_enhancement,
+    )
 
     if arguments.rates is not None:
         raise UserError(
@@ -279,6 +281,8 @@ def _evaluate_enhancement(arguments):
         arguments.model,
         manifest,
         arguments.out,
+        metrics=arguments.metrics or SIGNAL_METRICS,
+        recogniser=arguments.recogniser or RECOGNISER,
         language=arguments.language,
         backend=arguments.backend,
         batch_size=arguments.batch_size,

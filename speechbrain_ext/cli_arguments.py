@@ -70,7 +70,8 @@ examples:
   speechbrain-ext evaluate --model pretrained/mimic-enhance-mini \\
       --data /data/LJSpeech-1.1 --noise /data/noises --snrs 0 5 10 --out results
   speechbrain-ext evaluate --model FOLDER --data test.csv --out results \\
-      --observations 0 0.1 0.5 --validation valid.csv
+      --observations 0 0.1 0.5 --validation valid.csv \\
+      --recogniser openai/whisper-base --metrics sdr pesq dnsmos_ovrl
   speechbrain-ext evaluate --model speechVGG=runs/1/model \\
       --data /data/LJSpeech-1.1 --kinds time --sizes 0.1 0.4 --out results
 
@@ -356,6 +357,19 @@ def _add_evaluate(commands):
     )
     command.add_argument(
         "--batch-size", type=int, default=8, metavar="N", help="(default: 8)"
+    )
+    command.add_argument(
+        "--recogniser",
+        metavar="SOURCE",
+        help="the Whisper that counts words where models of enhancement have "
+        "none, a folder or hub id (default: openai/whisper-tiny.en)",
+    )
+    command.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help="of enhancement, for example sdr pesq dnsmos_ovrl (default: PESQ, "
+        "STOI, SI-SDR and the composite measures)",
     )
     command.add_argument("--test-set", metavar="NAME", help="in the results")
     _add_backend(command)

@@ -50,6 +50,9 @@ from speechbrain_ext.inference.observation import check_observation
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS, score_pairs
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
 
+#: Reads the speech of models that have no recogniser.
+RECOGNISER = "openai/whisper-tiny.en"
+
 #: What ``--debug`` leaves of a test set.
 _DEBUG_UTTERANCES = 2
 
@@ -59,7 +62,7 @@ def evaluate_enhancement(
     manifest,
     results_folder,
     metrics=SIGNAL_METRICS,
-    recogniser="openai/whisper-tiny.en",
+    recogniser=RECOGNISER,
     language=None,
     backend="torch",
     beam_size=5,

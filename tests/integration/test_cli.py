@@ -21,6 +21,7 @@ from speechbrain_ext.corruption.lost_packets import (
     lost_samples,
     read_lost_packets,
 )
+from speechbrain_ext.evaluation import enhancement
 from speechbrain_ext.evaluation.results import ROW_KEYS
 
 PACKET = 320
@@ -501,6 +502,39 @@ def test_ratios_are_for_models_of_enhancement(
     model = "--model", enhancers["GenericEnhancer"]
     line = refused("evaluate", *model, *where, "--validation", "valid.csv")
     assert "--validation: expected --observations" in line
+    for option in ("--recogniser", "--metrics"):
+        line = refused(
+            *("evaluate", "--model", model_folder, *where, option, "pesq")
+        )
+        assert f"{option}: expected models of enhancement" in line
+
+
+@pytest.mark.parametrize(
+    "options, recogniser, metrics",
+    [
+        ((), "openai/whisper-tiny.en", enhancement.SIGNAL_METRICS),
+        (
+            ("--recogniser", "a/whisper", "--metrics", "sdr", "pesq"),
+            "a/whisper",
+            ["sdr", "pesq"],
+        ),
+    ],
+)
+def test_evaluate_takes_a_recogniser_and_metrics(
+    run, enhancers, tmp_path, monkeypatch, options, recogniser, metrics
+):
+    given = {}
+    monkeypatch.setattr(
+        enhancement, "evaluate_enhancement", lambda *_, **x: given.update(x)
+    )
+    manifest = tmp_path / "test.csv"
+    manifest.write_text("ID,duration,wav,noisy_wav,snr,noise,wrd\n")
+    status, *_ = run(
+        *("evaluate", "--model", enhancers["GenericEnhancer"]),
+        *("--data", manifest, "--out", tmp_path / "results", *options),
+    )
+    assert status == 0
+    assert (given["recogniser"], given["metrics"]) == (recogniser, metrics)
 
 
 # --- evaluate

@@ -133,14 +133,25 @@ def prepare_noisy_corpus(
             )
         return prepare_voicebank(data_folder, save_folder)
     size = f"{float(train_minutes):g}-minutes"
-    noise = f"-{Path(noise_folder).resolve().name}" if noise_folder else ""
-    return prepare_noisy_mini(
-        cache_folder() / f"noisy-mini-{size}{noise}",
+    return _cached_noisy_mini(
+        "noisy-mini",
+        size,
         save_folder,
         noise_folder,
         train_minutes=train_minutes,
         repeat=repeat,
+    )
+
+
+def _cached_noisy_mini(name, size, save_folder, noise_folder, **settings):
+    """The noisy mini corpus in the cache folder, beside its clean speech."""
+    noise = f"-{Path(noise_folder).resolve().name}" if noise_folder else ""
+    return prepare_noisy_mini(
+        cache_folder() / f"{name}-{size}{noise}",
+        save_folder,
+        noise_folder,
         clean_folder=cache_folder() / f"mini-{size}",
+        **settings,
     )
 
 
@@ -210,16 +221,15 @@ def prepare_generic_enhancement(
         size = f"{float(train_minutes):g}-minutes"
         # Another test set is another corpus.
         size += f"-{test_utterances}-test" if test_utterances != 80 else ""
-        noise = f"-{Path(noise_folder).resolve().name}" if noise_folder else ""
-        return prepare_noisy_mini(
-            cache_folder() / f"noisy-mini-generic-{size}{noise}",
+        return _cached_noisy_mini(
+            "noisy-mini-generic",
+            size,
             save_folder,
             noise_folder,
             train_minutes=train_minutes,
             test_utterances=test_utterances,
             seed=seed,
             repeat=True,
-            clean_folder=cache_folder() / f"mini-{size}",
             snr_ranges=SNR_RANGES,
         )
     splits = {"train": train_splits, "valid": valid_splits, "test": test_splits}

@@ -343,17 +343,20 @@ class InpaintingSystem:
         observed = None
         if not self.informed:
             # Damage that went unnoticed is heard.
-            spectrum = self.features.spectrum(wavs, lengths)
-            magnitudes = self.features.magnitudes(damaged)
-            noise = self.features.spectrum(
-                _white_noise(wavs, ids, masking.seed), lengths
-            )
-            hit = F.pad(damaged != feats, (0, 1))
-            observed = torch.where(
-                hit, magnitudes * unit_phases(noise), spectrum
-            )
+            noise = _white_noise(wavs, ids, masking.seed)
+            observed = self._damaged_spectrum(wavs, feats, damaged, noise)
         return resynthesise_observed(
             self.features, repaired, wavs, lengths, lost, observed
+        )
+
+    def _damaged_spectrum(self, wavs, feats, damaged, noise):
+        """The clean spectrum, damaged bins with the phases of a noise."""
+        lengths = torch.ones(len(wavs), device=wavs.device)
+        phases = unit_phases(self.features.spectrum(noise, lengths))
+        return torch.where(
+            F.pad(damaged != feats, (0, 1)),
+            self.features.magnitudes(damaged) * phases,
+            self.features.spectrum(wavs, lengths),
         )
 
 

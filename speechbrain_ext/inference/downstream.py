@@ -7,6 +7,7 @@ from hyperpyyaml import load_hyperpyyaml
 from ruamel.yaml import YAML
 
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.inference.model_folder import read_resolved
 from speechbrain_ext.weight_files import load_weights
 
 
@@ -41,20 +42,14 @@ def load_downstream(experiment_folder, device="cpu"):
     """
     folder = Path(experiment_folder)
     file = folder / "hyperparams.yaml"
-    yaml = YAML()
-    try:
-        resolved = yaml.load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{file}: cannot be read; expected a trained recipe's folder"
-        ) from error
+    resolved = read_resolved(folder)
     if "back_end" not in resolved:
         raise UserError(
             f"{file}: has no back_end; expected that of a downstream task"
         )
     # Without the rest, which would set seeds and load what is not needed.
     text = io.StringIO()
-    yaml.dump({"back_end": resolved["back_end"]}, text)
+    YAML().dump({"back_end": resolved["back_end"]}, text)
     model = load_hyperpyyaml(text.getvalue())["back_end"]
     if hasattr(model, "labels"):
         # Where it was trained its path was relative, perhaps.

@@ -15,7 +15,10 @@ from speechbrain_ext.corruption.lost_packets import PACKET_SECONDS
 from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import atomic_write, write_text
-from speechbrain_ext.inference.model_folder import check_model_folder
+from speechbrain_ext.inference.model_folder import (
+    check_model_folder,
+    read_resolved,
+)
 from speechbrain_ext.weight_files import save_weights
 
 _ASR_PIECES = ("features", "front_end", "back_end")
@@ -504,18 +507,11 @@ def _pieces(title, experiment_folder, names, settings=()):
 
     With the plain values of those settings that the recipe has.
     """
-    file = Path(experiment_folder) / "hyperparams.yaml"
-    yaml = _yaml()
-    try:
-        resolved = yaml.load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{file}: cannot be read; expected a trained recipe's folder"
-        ) from error
+    resolved = read_resolved(experiment_folder)
     out = io.StringIO()
     for name in names:
         # An alias is plain YAML; a !ref would need HyperPyYAML to be read.
         resolved[name].yaml_set_anchor(name, always_dump=True)
     kept = [*names, *(name for name in settings if name in resolved)]
-    yaml.dump({name: resolved[name] for name in kept}, out)
+    _yaml().dump({name: resolved[name] for name in kept}, out)
     return f"# {title}\n{out.getvalue()}"

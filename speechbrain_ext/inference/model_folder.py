@@ -12,10 +12,45 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
 )
 from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml import YAML
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
 
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.weight_files import load_weights
+
+
+def read_resolved(experiment_folder):
+    """Read what a training's settings were, as it resolved and kept them.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder, with ``hyperparams.yaml``. Nothing is run.
+
+    Returns
+    -------
+    ruamel.yaml.comments.CommentedMap
+        Tags and comments are kept.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be read.
+
+    Example
+    -------
+    >>> read_resolved("nowhere")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
+    """
+    file = Path(experiment_folder) / "hyperparams.yaml"
+    try:
+        return YAML().load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{file}: cannot be read; expected a trained recipe's folder"
+        ) from error
 
 
 class SafetensorsPretrainer:

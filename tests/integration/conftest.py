@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,18 @@ def utterances(manifests):
     from speechbrain_ext.corpora.manifest import read_manifest
 
     return read_manifest(manifests["test"])
+
+
+@pytest.fixture(scope="session")
+def logged():
+    """Read a training's first line of losses: ``logged(folder)``."""
+
+    def read(folder):
+        line = (folder / "train_log.txt").read_text().splitlines()[0]
+        pairs = re.findall(r"([\w ]+): ([^,\s]+)", line)
+        return {key.strip(): float(value) for key, value in pairs}
+
+    return read
 
 
 @pytest.fixture(scope="session")

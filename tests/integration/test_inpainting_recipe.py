@@ -1,7 +1,6 @@
 """The inpainting recipe: its two stages, from LibriSpeech's layout to tables."""
 
 import json
-import re
 
 import pytest
 import torch
@@ -79,14 +78,7 @@ def informed(train, classifier, tmp_path_factory):
     return out
 
 
-def logged(folder):
-    """The first epoch's line as a dictionary."""
-    line = (folder / "train_log.txt").read_text().splitlines()[0]
-    pairs = re.findall(r"([\w ]+): ([^,\s]+)", line)
-    return {key.strip(): float(value) for key, value in pairs}
-
-
-def test_stage_1_learns_the_words_of_the_alignments(classifier):
+def test_stage_1_learns_the_words_of_the_alignments(classifier, logged):
     assert (classifier / "words.txt").read_text() == "morning\nwith\n"
     assert len(read_manifest(classifier / "train.csv")) == 4
     log = logged(classifier)
@@ -109,7 +101,7 @@ def test_both_stages_have_the_statistics_of_the_same_segments(
     assert torch.equal(shipped["mean"], one["mean"])
 
 
-def test_stage_2_is_trained_by_the_deep_feature_loss_alone(informed):
+def test_stage_2_is_trained_by_the_deep_feature_loss_alone(informed, logged):
     log = logged(informed)
     assert log["train deep"] == log["train loss"] > 0
     assert "train l1" not in log

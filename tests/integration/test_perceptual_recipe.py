@@ -1,7 +1,6 @@
 """The perceptual-loss recipe: its three stages, and what they leave behind."""
 
 import json
-import re
 
 import pytest
 import soundfile
@@ -110,14 +109,7 @@ def robust(train, enhanced, noisy_manifests, tmp_path_factory):
     return out
 
 
-def logged(folder):
-    """The first epoch's line as a dictionary."""
-    line = (folder / "train_log.txt").read_text().splitlines()[0]
-    pairs = re.findall(r"([\w ]+): ([^,\s]+)", line)
-    return {key.strip(): float(value) for key, value in pairs}
-
-
-def test_stage_1_logs_each_loss_and_the_phone_error_rate(perceptual):
+def test_stage_1_logs_each_loss_and_the_phone_error_rate(perceptual, logged):
     log = logged(perceptual)
     for name in ("nll", "ctc", "alignment"):
         assert log[f"train {name}"] > 0 and log[f"valid {name}"] > 0
@@ -127,7 +119,7 @@ def test_stage_1_logs_each_loss_and_the_phone_error_rate(perceptual):
     assert weights["ctc.weight"].shape == (40, 8)
 
 
-def test_stage_2_logs_both_losses_and_is_measured(enhanced):
+def test_stage_2_logs_both_losses_and_is_measured(enhanced, logged):
     log = logged(enhanced)
     assert log["train l1"] > 0 and log["train perceptual"] > 0
     assert log["valid PESQ"] >= 1
@@ -139,7 +131,9 @@ def test_stage_2_logs_both_losses_and_is_measured(enhanced):
     assert {"pesq", "stoi", "covl", "wer", "pesq_gain"} <= metrics
 
 
-def test_a_weight_of_0_leaves_the_perceptual_loss_out(train, stage_2, tmp_path):
+def test_a_weight_of_0_leaves_the_perceptual_loss_out(
+    train, stage_2, tmp_path, logged
+):
     ran = train(
         "mini_enhance.yaml",
         tmp_path,
@@ -153,7 +147,7 @@ def test_a_weight_of_0_leaves_the_perceptual_loss_out(train, stage_2, tmp_path):
 
 
 def test_stage_3_ships_a_recogniser_behind_the_same_enhancer(
-    robust, enhanced, noisy_manifests
+    robust, enhanced, noisy_manifests, logged
 ):
     log = logged(robust)
     assert log["train ce"] > 0 and "valid WER" in log

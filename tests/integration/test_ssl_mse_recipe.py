@@ -1,7 +1,6 @@
 """The SSL-MSE recipe: pre-training, each fine-tuning, and what they leave."""
 
 import json
-import re
 import sys
 
 import pytest
@@ -110,13 +109,6 @@ def wavlm(tmp_path_factory):
     return folder
 
 
-def logged(folder):
-    """The first epoch's line as a dictionary."""
-    line = (folder / "train_log.txt").read_text().splitlines()[0]
-    pairs = re.findall(r"([\w ]+): ([^,\s]+)", line)
-    return {key.strip(): float(value) for key, value in pairs}
-
-
 def weights(folder):
     return load_file(folder / "model" / "front_end.safetensors")
 
@@ -127,7 +119,9 @@ def same_weights(one, other):
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_pretraining_ships_an_enhancer_that_is_measured(pretrained, mixtures):
+def test_pretraining_ships_an_enhancer_that_is_measured(
+    pretrained, mixtures, logged
+):
     log = logged(pretrained)
     # The loss is the negative SNR in dB, of which nothing else is added.
     assert log["valid loss"] == log["valid snr"]
@@ -140,7 +134,7 @@ def test_pretraining_ships_an_enhancer_that_is_measured(pretrained, mixtures):
     assert enhancer.enhance_signal(wav).shape == wav.shape
 
 
-def test_the_snr_loss_as_it_is_printed(train, tmp_path):
+def test_the_snr_loss_as_it_is_printed(train, tmp_path, logged):
     out, more = tmp_path / "out", ("--debug", "--evaluate=null")
     train("pretrain_snr.yaml", out, "--numerator=estimate", *more)
     assert logged(out)["lr"] == pytest.approx(0.0005)
@@ -156,7 +150,7 @@ def test_the_snr_loss_as_it_is_printed(train, tmp_path):
     ],
 )
 def test_finetuning_begins_with_the_pretrained_front_end(
-    finetune, pretrained, random_whispers, hparams, loss
+    finetune, pretrained, random_whispers, hparams, loss, logged
 ):
     source = {"ssl": "ssl_source", "asr": "recogniser_source"}.get(loss)
     more = [f"--{source}={random_whispers[80]}"] if source else []
@@ -171,7 +165,7 @@ def test_finetuning_begins_with_the_pretrained_front_end(
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_self_supervised_model_teaches(
-    finetune, pretrained, wavlm, tmp_path, cached
+    finetune, pretrained, wavlm, tmp_path, cached, logged
 ):
     cache = tmp_path / "cache"
     out = finetune(
@@ -186,13 +180,15 @@ def test_a_self_supervised_model_teaches(
     assert len(kept) == (5 + 4 + 4) * cached
 
 
-def test_a_hybrid_recogniser_teaches(finetune, pretrained, speechbrain_source):
+def test_a_hybrid_recogniser_teaches(
+    finetune, pretrained, speechbrain_source, logged
+):
     out = finetune("asr_loss.yaml", f"--recogniser_source={speechbrain_source}")
     assert not same_weights(out, pretrained)
     assert logged(out)["train asr"] > 0
 
 
-def test_a_weight_of_0_leaves_the_snr_loss_out(finetune):
+def test_a_weight_of_0_leaves_the_snr_loss_out(finetune, logged):
     out = finetune("lmfb.yaml", "--snr_weight=0", "--debug")
     assert "snr" not in "".join(logged(out))
 

@@ -136,14 +136,6 @@ def published(source):
     )
 
 
-@pytest.fixture
-def wavs():
-    time = torch.arange(24000) / 16000
-    noise = 0.1 * torch.randn(24000) * (4 * time).sin()
-    tone = 0.3 * torch.sin(2 * torch.pi * (300 + 400 * time) * time)
-    return torch.stack([noise, tone.masked_fill(time >= 0.9, 0.0)])
-
-
 def batch(wavs):
     return SimpleNamespace(
         repaired=wavs[..., None], frame_lengths=LENGTHS, texts=TEXTS

@@ -4,10 +4,8 @@ import math
 
 import numpy as np
 import pytest
-import yaml
 
 from speechbrain_ext.backends.image_vgg import SETTINGS
-from speechbrain_ext.brains.experiment import parse_arguments
 from speechbrain_ext.corruption.masks import KINDS
 from speechbrain_ext.evaluation import kegler2019 as paper
 from speechbrain_ext.evaluation.claims import (
@@ -47,22 +45,12 @@ def whole(tool, tmp_path):
     return tool.Reproduction(tool.SIZES["quick"], tmp_path, tmp_path / "v.pth")
 
 
-def settings(step, monkeypatch):
-    """What train.py makes of a step's command; refuses unknown keys."""
-    monkeypatch.chdir(step.cwd)
-    file, _, overrides = parse_arguments(list(step.command[2:]))
-    loader = type("Plain", (yaml.SafeLoader,), {})
-    loader.add_multi_constructor("!", lambda *_: None)
-    with open(file) as text:
-        return {**yaml.load(text, loader), **overrides}
-
-
 # --- The plan
 
 
-def test_models_have_as_many_updates(whole, monkeypatch):
+def test_models_have_as_many_updates(whole, settings):
     """The same speech, statistics, epochs and batches, and no evaluation."""
-    found = [settings(step, monkeypatch) for step in whole.trainings()]
+    found = [settings(step) for step in whole.trainings()]
     for key in ("train_csv", "valid_csv", "statistics", "number_of_epochs"):
         assert len({str(one[key]) for one in found}) == 1
     assert len({str(one["batch_size"]) for one in found}) == 1
@@ -72,15 +60,13 @@ def test_models_have_as_many_updates(whole, monkeypatch):
         assert "precision" not in one
 
 
-def test_deep_features_are_of_the_speech_vgg_that_was_trained(
-    plan, monkeypatch
-):
-    first = settings(plan.speech_vgg(), monkeypatch)
+def test_deep_features_are_of_the_speech_vgg_that_was_trained(plan, settings):
+    first = settings(plan.speech_vgg())
     assert first["skip_prep"] is False and first["evaluate"] is None
     assert first["train_minutes"] == plan.size.train_minutes
     made = plan.speech_vgg().folder
     for step in plan.trainings():
-        one = settings(step, monkeypatch)
+        one = settings(step)
         for key in ("n_words", "channels", "dense"):
             assert one[key] == first[key]
         assert one["speech_vgg_folder"] == str(made / "model")
@@ -100,10 +86,10 @@ def test_deep_features_are_of_the_speech_vgg_that_was_trained(
     ],
 )
 def test_a_model_is_what_its_name_says(
-    whole, monkeypatch, name, informed, filling, weights
+    whole, settings, name, informed, filling, weights
 ):
     (step,) = (s for s in whole.trainings() if s.folder.name == name)
-    one = settings(step, monkeypatch)
+    one = settings(step)
     assert (one["informed"], one["filling"]) == (informed, filling)
     assert (one["l1_weight"], one["deep_weight"]) == weights
     image = name == "imgVGG"

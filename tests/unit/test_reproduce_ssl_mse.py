@@ -3,9 +3,7 @@
 import json
 
 import pytest
-import yaml
 
-from speechbrain_ext.brains.experiment import parse_arguments
 from speechbrain_ext.evaluation import sato2025 as paper
 from speechbrain_ext.evaluation.enhancement_systems import EnhancementSystem
 from speechbrain_ext.evaluation.results import result_row
@@ -23,24 +21,14 @@ def plan(tool, tmp_path):
     return tool.Reproduction(tool.SIZES["full"], tmp_path, "torch")
 
 
-def settings(step, monkeypatch):
-    """What train.py makes of a step's command; refuses unknown keys."""
-    monkeypatch.chdir(step.cwd)
-    file, _, overrides = parse_arguments(list(step.command[2:]))
-    loader = type("Plain", (yaml.SafeLoader,), {})
-    loader.add_multi_constructor("!", lambda *_: None)
-    with open(file) as text:
-        return {**yaml.load(text, loader), **overrides}
-
-
 # --- The plan
 
 
-def test_enhancers_have_as_many_updates(plan, monkeypatch):
+def test_enhancers_have_as_many_updates(plan, settings):
     """The same speech, start, rate, epochs and batches, and no evaluation."""
     steps = plan.fine_tunings()
-    found = [settings(step, monkeypatch) for step in steps]
-    first = settings(plan.pretraining(), monkeypatch)
+    found = [settings(step) for step in steps]
+    first = settings(plan.pretraining())
     sizes = "NLBHPXR"
     for key in (
         *("train_csv", "valid_csv", "noise_csv", "pretrain_folder"),
@@ -56,9 +44,9 @@ def test_enhancers_have_as_many_updates(plan, monkeypatch):
         assert one["test_csv"] == one["valid_csv"] != one["train_csv"]
 
 
-def test_an_enhancer_is_what_its_name_says(tool, plan, monkeypatch):
+def test_an_enhancer_is_what_its_name_says(tool, plan, settings):
     found = {
-        step.name.removeprefix("training "): settings(step, monkeypatch)
+        step.name.removeprefix("training "): settings(step)
         for step in plan.fine_tunings()
     }
     assert len(found) == 1 + 3 * len(plan.size.alphas)
@@ -73,9 +61,9 @@ def test_an_enhancer_is_what_its_name_says(tool, plan, monkeypatch):
     assert found["ASR"]["recogniser_source"] == tool.SOURCE
 
 
-def test_what_judges_is_no_loss(tool, plan, monkeypatch):
+def test_what_judges_is_no_loss(tool, plan, settings):
     steps = plan.judges()
-    found = {step.folder.name: settings(step, monkeypatch) for step in steps}
+    found = {step.folder.name: settings(step) for step in steps}
     assert sorted(found) == ["asr", "asr-robust", "ic", "ic-robust"]
     for name, one in found.items():
         assert one["upstream_source"] == tool.JUDGE != tool.SOURCE

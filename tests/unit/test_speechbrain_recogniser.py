@@ -37,15 +37,6 @@ def published(speechbrain_source):
     )
 
 
-@pytest.fixture
-def wavs():
-    """Noise that swells, 1.5 s, and a tone that rises, 0.9 s."""
-    time = torch.arange(24000) / 16000
-    noise = 0.1 * torch.randn(24000) * (4 * time).sin()
-    tone = 0.3 * torch.sin(2 * torch.pi * (300 + 400 * time) * time)
-    return torch.stack([noise, tone.masked_fill(time >= 0.9, 0.0)])
-
-
 def batch(repaired, texts=TEXTS):
     return SimpleNamespace(
         repaired=repaired, frame_lengths=LENGTHS, texts=texts

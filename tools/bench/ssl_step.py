@@ -6,14 +6,12 @@ necessary parts measured apart: the front-end forwards and backwards, the model
 forwards and backwards once, and forwards once for the clean side."""
 
 import argparse
-import resource
-import sys
 import tempfile
 from functools import partial
 
 import speechbrain as sb
 import torch
-from timing import median_times
+from timing import median_times, peak_megabytes
 from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
 from speechbrain_ext.backends.self_supervised import FrozenSelfSupervisedModel
@@ -148,12 +146,9 @@ def measure(arguments):
         print(f"{name:36} {seconds:8.2f} s")
     whole = times.pop("step")
     parts = sum(times.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in kilobytes, macOS in bytes.
-    megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3)
     print(
         f"step {whole:.2f} s parts {parts:.2f} s ratio {whole / parts:.2f} "
-        f"peak {megabytes:.0f} MB"
+        f"peak {peak_megabytes():.0f} MB"
     )
 
 

@@ -1,6 +1,8 @@
 """How the benchmarks take their times."""
 
+import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -20,6 +22,13 @@ def median_times(functions, rounds):
             if warm:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(runs) for name, runs in times.items()}
+
+
+def peak_megabytes():
+    """The most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in kilobytes, macOS in bytes.
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def forward_times(whisper, front_ends, frames=3000, rounds=7):

@@ -8,15 +8,14 @@ process waits for its data."""
 import argparse
 import itertools
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import speechbrain as sb
 import torch
+from timing import peak_megabytes
 
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.brains.restoration import RestorationBrain
@@ -105,10 +104,7 @@ def time_steps(front_end, precision, context, manifest, batch_size, settings):
         if step > 0:  # The first one warms up.
             waits.append(loaded - start)
             steps.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in kilobytes, macOS in bytes.
-    megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3)
-    return statistics.median(steps), megabytes, sum(waits) / sum(steps)
+    return statistics.median(steps), peak_megabytes(), sum(waits) / sum(steps)
 
 
 def measure(arguments):

@@ -11,10 +11,14 @@ import torch
 NUMBER = r"\d+\.\d+"
 
 
-@pytest.fixture(scope="module")
-def tool(repository):
-    path = repository / "tools" / "bench" / "train_step.py"
-    spec = importlib.util.spec_from_file_location("train_step", path)
+@pytest.fixture
+def tool(repository, monkeypatch):
+    folder = repository / "tools" / "bench"
+    # As for a script: the folder's other files can be imported.
+    monkeypatch.syspath_prepend(folder)
+    spec = importlib.util.spec_from_file_location(
+        "train_step", folder / "train_step.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -5,14 +5,10 @@ noisy utterance of a test set as it is and through each system, scored against
 the clean one and read by a recogniser.
 """
 
-import hashlib
-import json
 import math
 from pathlib import Path
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import read_manifest
@@ -34,6 +30,13 @@ from speechbrain_ext.evaluation.enhancement_systems import (
     load_enhancement_systems,
     unadapted_recogniser,
 )
+from speechbrain_ext.evaluation.noisy_speech import (
+    enhance_rows,
+    error_rows,
+    score_rows,
+    speech_key,
+    transcribe_rows,
+)
 from speechbrain_ext.evaluation.observation import (
     choice_note,
     choose_observations,
@@ -41,13 +44,9 @@ from speechbrain_ext.evaluation.observation import (
 )
 from speechbrain_ext.evaluation.transcripts import Transcripts
 from speechbrain_ext.evaluation.trial_scores import write_trial_scores
-from speechbrain_ext.evaluation.word_errors import (
-    WordErrors,
-    word_error_rows,
-    write_word_errors,
-)
+from speechbrain_ext.evaluation.word_errors import write_word_errors
 from speechbrain_ext.inference.observation import check_observation
-from speechbrain_ext.metrics.scoring import SIGNAL_METRICS, score_pairs
+from speechbrain_ext.metrics.scoring import SIGNAL_METRICS
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
 
 #: Reads the speech of models that have no recogniser.
@@ -312,13 +311,15 @@ def evaluate_enhancement_systems(
     reader = MixtureReader()
     references = [reader.load_pair(row)[0] for row in rows]
     for name, system in systems.items():
-        signals = _enhanced(name, system, reader, rows, batch_size, progressbar)
+        signals = enhance_rows(
+            name, system, reader, rows, batch_size, progressbar
+        )
         if save and system.enhancer is not None:
             for own, signal in zip(ids, signals):
                 save_audio(folder / "enhanced" / name / f"{own}.wav", signal)
         found = [{}] * len(ids)
         if metrics:
-            found = _scores(
+            found = score_rows(
                 name,
                 ids,
                 list(zip(references, signals)),
@@ -340,7 +341,7 @@ def evaluate_enhancement_systems(
             )
             errors[name] = WordErrorRate(normalise)
             errors[name].append(ids, texts, [row["wrd"] for row in rows])
-    word_rows, counted = _word_rows(
+    word_rows, counted = error_rows(
         errors, dict(zip(ids, snrs)), bins, baseline, **description
     )
     write_word_errors(folder / "errors.json", counted)
@@ -359,105 +360,30 @@ def evaluate_enhancement_systems(
     return results
 
 
-def _enhanced(name, system, reader, rows, batch_size, progressbar):
-    """A system's speech, an utterance at a time in the rows' order."""
-    side = 0 if system.clean else 1
-    # Utterances of similar length together: padding is work in vain.
-    order = sorted(range(len(rows)), key=lambda i: rows[i]["duration"])
-    signals = [None] * len(rows)
-    batches = range(0, len(rows), batch_size)
-    for start in tqdm(batches, f"{name}, speech", disable=not progressbar):
-        members = order[start : start + batch_size]
-        batch = [reader.load_pair(rows[member])[side] for member in members]
-        for member, signal in zip(members, system.enhance(batch)):
-            signals[member] = signal
-    return signals
-
-
-def _scores(name, ids, pairs, metrics, kept, n_workers, progressbar):
-    """Scores in the order of the ids, perhaps from an earlier run."""
-    key = hashlib.blake2b(json.dumps([ids, list(metrics)]).encode())
-    for pair in pairs:
-        for signal in pair:
-            key.update(_bytes(signal))
-    key = key.hexdigest()
-    found = kept.get(key)
-    if found is None:
-        found = score_pairs(pairs, metrics, n_workers, progressbar)
-        kept.add(key, found, system=name)
-    return found
-
-
-def _bytes(signal):
-    return np.ascontiguousarray(signal.numpy()).tobytes()
-
-
 def _transcribed(
     name, system, ids, signals, transcripts, batch_size, progressbar
 ):
     """Texts in the order of the ids, perhaps from an earlier run."""
-    key = _key(system, ids, signals)
-    texts = transcripts.get(key)
-    if texts is None:
-        texts = {}
-        order = sorted(range(len(ids)), key=lambda i: len(signals[i]))
-        batches = range(0, len(ids), batch_size)
-        for start in tqdm(batches, f"{name}, text", disable=not progressbar):
-            members = order[start : start + batch_size]
-            batch = [signals[member] for member in members]
-            found = system.recogniser.transcribe_signals(
-                batch,
-                [torch.zeros_like(x, dtype=torch.bool) for x in batch],
-                front_end=False,
-                batch_size=batch_size,
-            )
-            texts.update(zip((ids[member] for member in members), found))
-        # The SNR is an utterance's own: the manifest has it.
-        transcripts.add(
-            key, texts, system=name, corruption="noise", level=None, seed=0
-        )
-    return [texts[own] for own in ids]
-
-
-def _key(system, ids, signals):
-    """Stand for all that decides the texts: the speech and the recogniser."""
     asr = system.recogniser
-    key = hashlib.blake2b(digest_size=16)
     settings = [type(asr.mods.back_end).__name__, asr.language, ids]
     settings.append(getattr(asr.mods.back_end, "beam_size", None))
-    key.update(json.dumps(settings).encode())
-    key.update(System(asr, front_end=False).fingerprint().encode())
-    for signal in signals:
-        key.update(_bytes(signal))
-    return key.hexdigest()
+    weights = System(asr, front_end=False).fingerprint()
 
+    def transcribe(batch):
+        return asr.transcribe_signals(
+            batch,
+            [torch.zeros_like(x, dtype=torch.bool) for x in batch],
+            front_end=False,
+            batch_size=batch_size,
+        )
 
-def _word_rows(errors, snrs, bins, baseline, **description):
-    """Rows of results.json and of errors.json: all SNRs, then each range."""
-    rows, counted = [], []
-    for low, high in [(None, None), *bins]:
-        systems = [
-            WordErrors(
-                name,
-                *_between(score, snrs, low, high),
-                corruption="noise",
-                level=low,
-                seed=0,
-                **description,
-            )
-            for name, score in errors.items()
-        ]
-        rows += word_error_rows(systems, baseline)
-        if low is not None:
-            counted += [one for one in systems if one.ids]
-    return rows, counted
-
-
-def _between(score, snrs, low, high):
-    """Ids, errors and words of a range of SNRs."""
-    kept = [
-        each
-        for each in zip(score.ids, score.errors, score.words)
-        if low is None or low <= snrs[each[0]] <= high
-    ]
-    return [list(column) for column in zip(*kept)] or ([], [], [])
+    return transcribe_rows(
+        name,
+        transcribe,
+        speech_key(settings, weights, signals),
+        ids,
+        signals,
+        transcripts,
+        batch_size,
+        progressbar,
+    )

@@ -28,6 +28,8 @@ NOT_MEASURED = "not measured"
 #: The metrics of which less is better; of all others more is.
 WER, CER, EER = "wer", "cer", "eer"
 RATES = {WER: "WER %", CER: "CER %", EER: "EER %"}
+#: Those whose errors are counted an utterance.
+COUNTED = (WER, CER)
 
 _RULE = """\
 A comparison is *system less baseline*, with its 95 % interval (paired bootstrap
@@ -286,7 +288,7 @@ def measure(comparison, results):
     names = comparison.system, comparison.baseline
     if comparison.metric == EER:
         return _measure_trials(rows, names)
-    if comparison.metric not in (WER, CER):
+    if comparison.metric not in COUNTED:
         return _measure_scores(comparison, rows, names)
     pooled = [
         pool_levels(

@@ -41,7 +41,8 @@ from speechbrain_ext.metrics.wer import CharacterErrorRate
 
 #: Of Table I.
 METRICS = ("csig", "cbak", "covl", "pesq")
-#: Figure 2's.
+#: Figure 2, and its SNR.
+PANELS = "spectrograms.png"
 PANELS_SNR = 15.0
 
 _DEBUG_UTTERANCES = 2
@@ -65,7 +66,7 @@ def evaluate_fusion(
     """Evaluate models' folders on noisy speech.
 
     Writes ``results.json``, ``results.md``, ``scores.json``, ``errors.json``,
-    ``cer.png`` and ``spectrograms-SYSTEM.png``, and prints the tables. Run again
+    ``cer.png`` and ``spectrograms*.png``, and prints the tables. Run again
     with the same settings, it takes texts from ``transcripts.jsonl`` and scores
     from ``scores.jsonl``.
 
@@ -339,16 +340,17 @@ def _transcribe(systems, rows, transcripts, reader, settings):
 
 
 def draw_panels(systems, rows, folder, reader):
-    """Draw one utterance's spectrograms, a figure a model (Figure 2).
+    """Draw one utterance's spectrograms (Figure 2).
 
-    It is the first of those whose SNR is nearest to 15 dB.
+    It is the first of those whose SNR is nearest to 15 dB. ``spectrograms.png``
+    has each system's output, ``spectrograms-SYSTEM.png`` all that a model makes
+    of it, masks as well.
 
     Arguments
     ---------
     systems : dict
         :class:`~speechbrain_ext.evaluation.fusion_systems.FusionSystem` by
-        name; of each model the first one that is given
-        noisy speech and has a front-end.
+        name.
     rows : list of dict
         As :func:`read_mixtures` reads them.
     folder : str or Path
@@ -361,21 +363,29 @@ def draw_panels(systems, rows, folder, reader):
     >>> draw_panels({}, [{"snr": 5.0}], "results", None)
     """
     row = min(rows, key=lambda row: math.fabs(row["snr"] - PANELS_SNR))
-    drawn = []
+    about = f"{row['ID']}, {row['snr']:g} dB"
+    models, outputs = [], {}
     for name, system in systems.items():
-        if system.output == NOISY or any(
-            system.model is model for model in drawn
-        ):
+        if system.output == NOISY:
             continue
-        drawn.append(system.model)
-        clean, noisy = (signal[None] for signal in reader.load_pair(row))
-        whole = torch.ones(1)
-        found = {
-            CLEAN: system.model.spectrograms(clean, whole)[NOISY],
-            **system.model.spectrograms(noisy, whole),
-        }
-        save_fusion_panels(
-            Path(folder) / f"spectrograms-{name.replace(' ', '-')}.png",
-            {title: one[0].cpu() for title, one in found.items()},
-            f"{name}: {row['ID']}, {row['snr']:g} dB",
-        )
+        found = _spectrograms(system.model, row, reader)
+        if not outputs:
+            outputs = {key: found[key] for key in (CLEAN, NOISY)}
+        outputs[name] = found[system.output]
+        if not any(system.model is model for model in models):
+            models.append(system.model)
+            file = f"spectrograms-{name.replace(' ', '-')}.png"
+            save_fusion_panels(Path(folder) / file, found, f"{name}: {about}")
+    if outputs:
+        save_fusion_panels(Path(folder) / PANELS, outputs, about)
+
+
+def _spectrograms(model, row, reader):
+    """Clean, noisy and enhanced magnitudes, [time, bins] each, and masks."""
+    clean, noisy = (signal[None] for signal in reader.load_pair(row))
+    whole = torch.ones(1)
+    found = {
+        CLEAN: model.spectrograms(clean, whole)[NOISY],
+        **model.spectrograms(noisy, whole),
+    }
+    return {name: one[0].detach().cpu() for name, one in found.items()}

@@ -150,7 +150,8 @@ def test_each_output_is_read_and_scored_at_each_snr(
     assert found["ours-mapping", "si_sdr", 15.0] == pytest.approx(15, abs=0.5)
     assert ("clean", "si_sdr", None) not in found
     assert "| CER % " in capsys.readouterr().out
-    for name in ("cer.png", "spectrograms-ours.png", "results.md"):
+    figures = ("cer.png", "spectrograms.png", "spectrograms-ours.png")
+    for name in (*figures, "results.md"):
         assert (tmp_path / "out" / name).stat().st_size > 1000
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == rows
 

@@ -163,7 +163,7 @@ def test_each_split_gets_a_kind_even_where_one_has_nearly_all():
 
 def test_part_of_pnl_100_is_refused_and_other_folders_are_not(pnl, tmp_path):
     (pnl / "n7.wav").unlink()
-    with pytest.raises(UserError, match="99 of the recordings of PNL 100, wit"):
+    with pytest.raises(UserError, match="99 of the recordings of PNL 100, "):
         find_pnl100(pnl)
     write(pnl / "fan.wav")
     assert "fan" in {row["kind"] for row in find_pnl100(pnl)}

@@ -35,6 +35,7 @@ from speechbrain_ext.evaluation.noisy_speech import (
     transcribe_rows,
 )
 from speechbrain_ext.evaluation.report import save_figure
+from speechbrain_ext.evaluation.results import join_results
 from speechbrain_ext.evaluation.transcripts import Transcripts
 from speechbrain_ext.evaluation.word_errors import write_word_errors
 from speechbrain_ext.metrics.wer import CharacterErrorRate
@@ -74,9 +75,10 @@ def evaluate_fusion(
     ---------
     models : str or Path or sequence of these
         Folders or hub ids, each perhaps with a name, ``NAME=SOURCE``.
-    manifest : str or Path
+    manifest : str or Path or sequence of these
         The test set's CSV manifest, of mixtures or with ``noisy_wav``, and with
-        ``snr``.
+        ``snr``. Each of several gets a subfolder of its file's name, and
+        ``results.json`` has the rows of all.
     results_folder : str or Path
         Where the results go.
     metrics : sequence of str
@@ -89,7 +91,8 @@ def evaluate_fusion(
     n_workers : int or None
         Processes that compute the metrics; None is one a core.
     test_set : str or None
-        The test set's name in the results; None is the manifest's.
+        The test set's name in the results; None is the manifest's, of which
+        there may be several then.
     note : str
         A paragraph for results.md.
     panels : bool
@@ -118,19 +121,31 @@ def evaluate_fusion(
     ...     ["pretrained/fusion-asr-mini"], "test_1.csv", "results"
     ... )  # doctest: +SKIP
     """
-    return evaluate_fusion_systems(
-        load_fusion_systems(models, run_opts),
-        read_mixtures(manifest)[: _DEBUG_UTTERANCES if debug else None],
-        results_folder,
-        metrics=metrics,
-        scored_utterances=scored_utterances,
-        batch_size=batch_size,
-        n_workers=n_workers,
-        test_set=test_set or Path(manifest).stem,
-        note=note,
-        panels=panels,
-        progressbar=progressbar,
-    )
+    several = not isinstance(manifest, (str, Path))
+    test_sets = {
+        Path(file): read_mixtures(file)[: _DEBUG_UTTERANCES if debug else None]
+        for file in (manifest if several else [manifest])
+    }
+    systems = load_fusion_systems(models, run_opts)
+    results, folders = [], []
+    for file, rows in test_sets.items():
+        folders.append(Path(results_folder, file.stem if several else ""))
+        results += evaluate_fusion_systems(
+            systems,
+            rows,
+            folders[-1],
+            metrics=metrics,
+            scored_utterances=scored_utterances,
+            batch_size=batch_size,
+            n_workers=n_workers,
+            test_set=test_set or file.stem,
+            note=note,
+            panels=panels,
+            progressbar=progressbar,
+        )
+    if several:
+        join_results(Path(results_folder) / "results.json", folders)
+    return results
 
 
 def read_mixtures(manifest):

@@ -192,6 +192,16 @@ def test_only_the_first_of_each_snr_are_scored(manifest, models, tmp_path):
     assert not list((tmp_path / "none").glob("spectrograms*"))
 
 
+def test_several_test_sets_have_a_folder_each(manifest, models, tmp_path):
+    other = tmp_path / "test_2.csv"
+    other.write_text(manifest.read_text())
+    rows = run([manifest, other], tmp_path / "out", metrics=(), debug=True)
+    assert {row["test_set"] for row in rows} == {"test_1", "test_2"}
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == rows
+    for name in ("test_1", "test_2"):
+        assert (tmp_path / "out" / name / "results.md").is_file()
+
+
 def test_systems_that_are_only_scored_or_only_read(manifest, tmp_path):
     model = Model()
     systems = {

@@ -89,6 +89,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage before it."""
 
     def error(self, message):
+        """Say in one line what is wrong."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 

@@ -101,6 +101,7 @@ def _step_limit(known):
 @contextlib.contextmanager
 def _one_line_errors(parser):
     def fail(message):
+        """Say in one line what is wrong."""
         raise UserError(f"command line: {message}")
 
     parser.error = fail
@@ -263,40 +264,6 @@ def start_experiment(script, hparams_file, run_opts, overrides):
         (folder / Path(__file__).name).unlink(missing_ok=True)
         shutil.copy(script, folder)
     return hparams
-
-
-def fit(brain, hparams, train, valid):
-    """Train a Brain on two splits, by what every recipe's YAML file has.
-
-    Arguments
-    ---------
-    brain : speechbrain.Brain
-        Learns.
-    hparams : dict
-        Has ``epoch_counter``, ``train_loader_opts`` and ``valid_loader_opts``.
-    train, valid : torch.utils.data.Dataset
-        The splits.
-
-    Example
-    -------
-    >>> from types import SimpleNamespace
-    >>> def show(epochs, train, valid, **loader_options):
-    ...     print(list(epochs), train, valid)
-    >>> hparams = {
-    ...     "epoch_counter": range(1, 3),
-    ...     "train_loader_opts": {},
-    ...     "valid_loader_opts": {},
-    ... }
-    >>> fit(SimpleNamespace(fit=show), hparams, ["a", "b"], ["c"])
-    [1, 2] ['a', 'b'] ['c']
-    """
-    brain.fit(
-        hparams["epoch_counter"],
-        train,
-        valid,
-        train_loader_kwargs=hparams["train_loader_opts"],
-        valid_loader_kwargs=hparams["valid_loader_opts"],
-    )
 
 
 def run(main):

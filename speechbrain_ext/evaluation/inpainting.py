@@ -310,6 +310,7 @@ class _Kept:
         self.speech = digest.hexdigest()
 
     def file(self, system, masking):
+        """Name the file of a system and a cell."""
         key = fingerprint(system, masking, self.speech, self.metrics)
         return self.folder / f"{key}.json"
 
@@ -325,6 +326,7 @@ class _Kept:
         }
 
     def add(self, name, system, masking, scores):
+        """Keep finished scores."""
         plain = {
             metric: [one if math.isfinite(one) else None for one in values]
             for metric, values in scores.items()

@@ -41,20 +41,24 @@ class _Pair:
         self.estimate = estimate
 
     def of(self, metric):
+        """Measure the pair."""
         return metric(self.reference, self.estimate)
 
     @functools.cached_property
     def pesq(self):
+        """Compute PESQ once."""
         return self.of(quality.pesq)
 
     @functools.cached_property
     def composite(self):
+        """Compute the composite measures once."""
         return composite_measures.composite(
             self.reference, self.estimate, self.pesq
         )
 
     @functools.cached_property
     def dnsmos(self):
+        """Compute DNSMOS once."""
         return quality.dnsmos(self.estimate)
 
 

@@ -281,20 +281,34 @@ def run(main):
     # oneDNN keeps code and buffers for each of 1024 shapes, and in training each
     # batch has another one: gigabytes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-    with exit_on_user_error():
-        try:
-            main(*parse_arguments())
-            ddp_barrier()
-        finally:
-            # A process that exits inside its group may be aborted by the
-            # group's threads, and torchrun takes that for a failure.
-            grouped = torch.distributed.is_initialized()
-            if grouped:
-                torch.distributed.destroy_process_group()
+    with exit_on_user_error(), leave_processes():
+        main(*parse_arguments())
+        ddp_barrier()
+
+
+@contextlib.contextmanager
+def leave_processes():
+    """Leave the group of processes at the end, and end this one then.
+
+    A process that exits inside its group may be aborted by the group's threads,
+    and torchrun takes that for a failure.
+
+    Example
+    -------
+    >>> with leave_processes():
+    ...     "alone"
+    'alone'
+    """
+    try:
+        yield
+    finally:
+        grouped = torch.distributed.is_initialized()
         if grouped:
-            # Some of them outlive it: what exits by itself still does, but the
-            # threads are not destructed.
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+            torch.distributed.destroy_process_group()
+    if grouped:
+        # Some of the threads outlive it: what exits by itself still does, but
+        # they are not destructed.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

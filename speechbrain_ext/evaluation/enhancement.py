@@ -5,26 +5,18 @@ noisy utterance of a test set as it is and through each system, scored against
 the clean one and read by a recogniser.
 """
 
-import hashlib
-import json
 import math
 from pathlib import Path
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
-from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import read_manifest
-from speechbrain_ext.corpora.noise_mixtures import MixtureReader
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.enhancement_report import (
     eer_table,
     enhancement_tables,
     wer_table,
     write_enhancement_report,
 )
+from speechbrain_ext.evaluation.enhancement_runs import EnhancementRuns
 from speechbrain_ext.evaluation.enhancement_scores import (
     collect_scores,
     snr_bins,
@@ -39,7 +31,7 @@ from speechbrain_ext.evaluation.observation import (
     choose_observations,
     with_observations,
 )
-from speechbrain_ext.evaluation.transcripts import Transcripts
+from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.trial_scores import write_trial_scores
 from speechbrain_ext.evaluation.word_errors import (
     WordErrors,
@@ -47,7 +39,7 @@ from speechbrain_ext.evaluation.word_errors import (
     write_word_errors,
 )
 from speechbrain_ext.inference.observation import check_observation
-from speechbrain_ext.metrics.scoring import SIGNAL_METRICS, score_pairs
+from speechbrain_ext.metrics.scoring import SIGNAL_METRICS
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
 
 #: Reads the speech of models that have no recogniser.
@@ -77,6 +69,7 @@ def evaluate_enhancement(
     run_opts=None,
     debug=False,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate models' folders beside the noisy and the clean recordings.
 
@@ -131,6 +124,8 @@ def evaluate_enhancement(
         Evaluate two utterances only, to see that all works.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -163,6 +158,7 @@ def evaluate_enhancement(
         "batch_size": batch_size,
         "n_workers": n_workers,
         "progressbar": progressbar,
+        "shards": shards,
     }
     if validation is not None:
         observations, reason = _choose(
@@ -237,6 +233,7 @@ def evaluate_enhancement_systems(
     intents=None,
     verification=None,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate systems on the same recordings and write the results.
 
@@ -281,6 +278,9 @@ def evaluate_enhancement_systems(
         ``trials.json`` keeps them.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
+        Intents and verification want one process, which has all speech.
 
     Returns
     -------
@@ -300,50 +300,47 @@ def evaluate_enhancement_systems(
     """
     if not rows:
         raise UserError(f"{test_set}: no utterance; expected one or more")
-    folder = Path(results_folder)
-    transcripts = Transcripts(folder / "transcripts.jsonl")
-    kept_scores = Transcripts(folder / "scores.jsonl")
-    ids = [row["ID"] for row in rows]
+    runs = EnhancementRuns(
+        rows, results_folder, batch_size, progressbar, shards
+    )
+    ids = runs.ids
     snrs = [row.get("snr") for row in rows]
     snrs = [math.nan if snr in (None, "") else float(snr) for snr in snrs]
     bins = snr_bins(snrs) if bins is None else bins
     description = {"backend": backend, "test_set": test_set}
     scored, errors, tried = [], {}, []
-    reader = MixtureReader()
-    references = [reader.load_pair(row)[0] for row in rows]
     for name, system in systems.items():
-        signals = _enhanced(name, system, reader, rows, batch_size, progressbar)
-        if save and system.enhancer is not None:
-            for own, signal in zip(ids, signals):
-                save_audio(folder / "enhanced" / name / f"{own}.wav", signal)
+        signals = runs.speech(name, system, save)
         found = [{}] * len(ids)
         if metrics:
-            found = _scores(
-                name,
-                ids,
-                list(zip(references, signals)),
-                metrics,
-                kept_scores,
-                n_workers,
-                progressbar,
-            )
+            found = runs.scores(name, signals, metrics, n_workers)
         if intents is not None:
-            right = intents(rows, signals)
+            right = intents(rows, list(signals.values()))
             found = [{**a, "accuracy": b} for a, b in zip(found, right)]
         if found[0]:
             scored.append(collect_scores(name, ids, snrs, found, **description))
         if verification is not None:
-            tried.append(verification(name, rows, signals, **description))
-        if system.recogniser is not None:
-            texts = _transcribed(
-                name, system, ids, signals, transcripts, batch_size, progressbar
+            tried.append(
+                verification(name, rows, list(signals.values()), **description)
             )
+        if system.recogniser is not None:
+            texts = runs.texts(name, system, signals)
             errors[name] = WordErrorRate(normalise)
             errors[name].append(ids, texts, [row["wrd"] for row in rows])
-    word_rows, counted = _word_rows(
-        errors, dict(zip(ids, snrs)), bins, baseline, **description
-    )
-    write_word_errors(folder / "errors.json", counted)
+    results = None
+    if shards.main:
+        word_rows, counted = _word_rows(
+            errors, dict(zip(ids, snrs)), bins, baseline, **description
+        )
+        write_word_errors(runs.folder / "errors.json", counted)
+        results = _report(
+            runs.folder, scored, baseline, bins, note, word_rows, tried
+        )
+    return shards.agree(results)
+
+
+def _report(folder, scored, baseline, bins, note, word_rows, tried):
+    """Write and print the rows of results.json."""
     trial_rows = [one.row() for one in tried]
     if tried:
         write_trial_scores(folder / "trials.json", tried)
@@ -357,79 +354,6 @@ def evaluate_enhancement_systems(
     if trial_rows:
         print(eer_table(trial_rows))
     return results
-
-
-def _enhanced(name, system, reader, rows, batch_size, progressbar):
-    """A system's speech, an utterance at a time in the rows' order."""
-    side = 0 if system.clean else 1
-    # Utterances of similar length together: padding is work in vain.
-    order = sorted(range(len(rows)), key=lambda i: rows[i]["duration"])
-    signals = [None] * len(rows)
-    batches = range(0, len(rows), batch_size)
-    for start in tqdm(batches, f"{name}, speech", disable=not progressbar):
-        members = order[start : start + batch_size]
-        batch = [reader.load_pair(rows[member])[side] for member in members]
-        for member, signal in zip(members, system.enhance(batch)):
-            signals[member] = signal
-    return signals
-
-
-def _scores(name, ids, pairs, metrics, kept, n_workers, progressbar):
-    """Scores in the order of the ids, perhaps from an earlier run."""
-    key = hashlib.blake2b(json.dumps([ids, list(metrics)]).encode())
-    for pair in pairs:
-        for signal in pair:
-            key.update(_bytes(signal))
-    key = key.hexdigest()
-    found = kept.get(key)
-    if found is None:
-        found = score_pairs(pairs, metrics, n_workers, progressbar)
-        kept.add(key, found, system=name)
-    return found
-
-
-def _bytes(signal):
-    return np.ascontiguousarray(signal.numpy()).tobytes()
-
-
-def _transcribed(
-    name, system, ids, signals, transcripts, batch_size, progressbar
-):
-    """Texts in the order of the ids, perhaps from an earlier run."""
-    key = _key(system, ids, signals)
-    texts = transcripts.get(key)
-    if texts is None:
-        texts = {}
-        order = sorted(range(len(ids)), key=lambda i: len(signals[i]))
-        batches = range(0, len(ids), batch_size)
-        for start in tqdm(batches, f"{name}, text", disable=not progressbar):
-            members = order[start : start + batch_size]
-            batch = [signals[member] for member in members]
-            found = system.recogniser.transcribe_signals(
-                batch,
-                [torch.zeros_like(x, dtype=torch.bool) for x in batch],
-                front_end=False,
-                batch_size=batch_size,
-            )
-            texts.update(zip((ids[member] for member in members), found))
-        # The SNR is an utterance's own: the manifest has it.
-        transcripts.add(
-            key, texts, system=name, corruption="noise", level=None, seed=0
-        )
-    return [texts[own] for own in ids]
-
-
-def _key(system, ids, signals):
-    """Stand for all that decides the texts: the speech and the recogniser."""
-    asr = system.recogniser
-    key = hashlib.blake2b(digest_size=16)
-    settings = [type(asr.mods.back_end).__name__, asr.language, ids]
-    settings.append(getattr(asr.mods.back_end, "beam_size", None))
-    key.update(json.dumps(settings).encode())
-    key.update(System(asr, front_end=False).fingerprint().encode())
-    for signal in signals:
-        key.update(_bytes(signal))
-    return key.hexdigest()
 
 
 def _word_rows(errors, snrs, bins, baseline, **description):

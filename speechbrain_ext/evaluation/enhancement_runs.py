@@ -14,7 +14,7 @@ from speechbrain_ext.corpora.noise_mixtures import MixtureReader
 from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.transcripts import Transcripts
-from speechbrain_ext.metrics.scoring import score_pairs
+from speechbrain_ext.metrics.scoring import one_thread, score_pairs
 
 
 class EnhancementRuns:
@@ -100,7 +100,9 @@ class EnhancementRuns:
                 self._reader.load_pair(self.rows[member])[side]
                 for member in batch
             ]
-            signals.update(zip(batch, system.enhance(given), strict=True))
+            with one_thread():
+                enhanced = system.enhance(given)
+            signals.update(zip(batch, enhanced, strict=True))
         signals = {member: signals[member] for member in sorted(signals)}
         if save and system.enhancer is not None:
             for member, signal in signals.items():

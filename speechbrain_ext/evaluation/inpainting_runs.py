@@ -14,7 +14,7 @@ from speechbrain_ext.evaluation.inpainting_systems import fingerprint
 from speechbrain_ext.evaluation.inpainting_tables import UNDAMAGED, mask_name
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.files import write_text
-from speechbrain_ext.metrics.scoring import score_pairs
+from speechbrain_ext.metrics.scoring import one_thread, score_pairs
 
 # Bounds the memory that all systems' speech takes before it is scored.
 _SEGMENTS_AT_ONCE = 512
@@ -194,7 +194,8 @@ class _Scorer:
             clean = torch.stack([load_segment(row) for row in batch])
             ids = [row["ID"] for row in batch]
             for name, system in systems.items():
-                repaired = system.process(clean, ids, masking).cpu()
+                with one_thread():
+                    repaired = system.process(clean, ids, masking).cpu()
                 for own, *pair in zip(ids, clean, repaired, strict=True):
                     pairs[name, own] = pair
                 bar.update(len(ids))

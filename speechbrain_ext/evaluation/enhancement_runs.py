@@ -138,7 +138,12 @@ class EnhancementRuns:
                 self.shards.workers(n_workers, os.cpu_count()),
                 not self._quiet,
             )
-            found = self._gather(dict(zip(signals, scores, strict=True)))
+            # A pair's place is another one in each process.
+            scores = {
+                member: {**one, "name": self.ids[member]}
+                for member, one in zip(signals, scores, strict=True)
+            }
+            found = self._gather(scores)
             if self.shards.main:
                 self._scores.add(key, found, system=name)
         return found

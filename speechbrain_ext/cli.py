@@ -1,6 +1,7 @@
 """The ``speechbrain-ext`` command."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -45,18 +46,22 @@ def _compute_type(arguments):
 
 
 def _run_options(arguments):
-    if not arguments.device:
+    device = arguments.device
+    if not device:
         return None
     import torch
 
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        # Of the processes on a machine, each has a card.
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
-        torch.empty(0, device=arguments.device)
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"--device {arguments.device}: cannot be used ({reason})"
+            f"--device {device}: cannot be used ({reason})"
         ) from error
-    return {"device": arguments.device}
+    return {"device": device}
 
 
 def _transcribe(arguments):
@@ -226,10 +231,13 @@ def _evaluate(arguments):
             takes.append(_evaluate_fusion)
         if evaluate not in takes and getattr(arguments, name):
             raise UserError(f"--{name}: expected models of enhancement with it")
-    evaluate(arguments)
+    from speechbrain_ext.evaluation.sharding import shared_evaluation
+
+    with shared_evaluation() as shards:
+        evaluate(arguments, shards)
 
 
-def _evaluate_masks(arguments):
+def _evaluate_masks(arguments, shards):
     from speechbrain_ext.corpora.prepare import prepare_test_set
     from speechbrain_ext.corruption.masks import KINDS
     from speechbrain_ext.evaluation.inpainting import SIZES, evaluate_inpainting
@@ -241,7 +249,9 @@ def _evaluate_masks(arguments):
         )
     if len(arguments.seeds) > 1:
         raise UserError("--seeds: expected one for models of inpainting")
-    manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
+    manifest, name, _ = shards.once(
+        prepare_test_set, arguments.data, arguments.out
+    )
     evaluate_inpainting(
         arguments.model,
         manifest,
@@ -252,10 +262,11 @@ def _evaluate_masks(arguments):
         batch_size=arguments.batch_size,
         test_set=arguments.test_set or name,
         run_opts=_run_options(arguments),
+        shards=shards,
     )
 
 
-def _evaluate_enhancement(arguments):
+def _evaluate_enhancement(arguments, shards):
     from speechbrain_ext.evaluation.enhancement import (
         RECOGNISER,
         SIGNAL_METRICS,
@@ -266,7 +277,7 @@ def _evaluate_enhancement(arguments):
         raise UserError(
             "--validation: expected --observations, the ratios to choose from"
         )
-    manifest, name = _noisy_test_set(arguments)
+    manifest, name = _noisy_test_set(arguments, shards)
     evaluate_enhancement(
         arguments.model,
         manifest,
@@ -280,10 +291,11 @@ def _evaluate_enhancement(arguments):
         observations=arguments.observations or (0.0,),
         validation=arguments.validation,
         run_opts=_run_options(arguments),
+        shards=shards,
     )
 
 
-def _noisy_test_set(arguments):
+def _noisy_test_set(arguments, shards):
     """Find the manifest of noisy speech, or mix it; and name the test set."""
     from speechbrain_ext.corpora.mixing import mix_test_set
     from speechbrain_ext.corpora.prepare import prepare_test_set
@@ -292,9 +304,12 @@ def _noisy_test_set(arguments):
         raise UserError(
             "--rates: expected none, as noisy recordings have their own SNRs"
         )
-    manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
+    manifest, name, _ = shards.once(
+        prepare_test_set, arguments.data, arguments.out
+    )
     if arguments.noise:
-        manifest = mix_test_set(
+        manifest = shards.once(
+            mix_test_set,
             manifest,
             arguments.noise,
             arguments.snrs,
@@ -304,22 +319,23 @@ def _noisy_test_set(arguments):
     return manifest, name
 
 
-def _evaluate_fusion(arguments):
+def _evaluate_fusion(arguments, shards):
     from speechbrain_ext.evaluation.fusion import METRICS, evaluate_fusion
 
-    manifest, name = _noisy_test_set(arguments)
-    evaluate_fusion(
-        arguments.model,
-        manifest,
-        arguments.out,
-        metrics=arguments.metrics or METRICS,
-        batch_size=arguments.batch_size,
-        test_set=arguments.test_set or name,
-        run_opts=_run_options(arguments),
-    )
+    manifest, name = _noisy_test_set(arguments, shards)
+    if shards.main:
+        evaluate_fusion(
+            arguments.model,
+            manifest,
+            arguments.out,
+            metrics=arguments.metrics or METRICS,
+            batch_size=arguments.batch_size,
+            test_set=arguments.test_set or name,
+            run_opts=_run_options(arguments),
+        )
 
 
-def _evaluate_packet_loss(arguments):
+def _evaluate_packet_loss(arguments, shards):
     from speechbrain_ext.corpora.prepare import prepare_test_set
     from speechbrain_ext.corruption.loss_models import (
         GilbertElliottLoss,
@@ -333,8 +349,8 @@ def _evaluate_packet_loss(arguments):
 
     if arguments.noise:
         raise UserError("--noise: expected models of enhancement with it")
-    manifest, name, traces = prepare_test_set(
-        arguments.data, arguments.out, arguments.language
+    manifest, name, traces = shards.once(
+        prepare_test_set, arguments.data, arguments.out, arguments.language
     )
     rates = arguments.rates
     if traces is None:
@@ -360,6 +376,7 @@ def _evaluate_packet_loss(arguments):
         compute_type=_compute_type(arguments),
         language=arguments.language,
         run_opts=_run_options(arguments),
+        shards=shards,
     )
 
 

@@ -78,7 +78,12 @@ examples:
       --data test_1.csv --out results
 
 Writes results.json and results.md, of lost packets also the figure. What is
-finished is kept: run it again with the same settings and it goes on.
+finished is kept: run it again with the same settings and it goes on. Several
+processes share the work, on one machine or many, with the same results:
+
+  torchrun --nproc_per_node=4 -m speechbrain_ext.cli evaluate ...
+
+(--device cuda gives each of them its own card.)
 
 Models of enhancement are measured on pairs of clean and noisy recordings
 (PESQ, STOI, composite measures, and the WER of an unadapted Whisper), those of
@@ -92,6 +97,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage before it."""
 
     def error(self, message):
+        """Say in one line what is wrong."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 

@@ -46,6 +46,7 @@ from speechbrain_ext.evaluation.word_errors import (
     word_error_rows,
     write_word_errors,
 )
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.observation import check_observation
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS, score_pairs
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
@@ -75,6 +76,7 @@ def evaluate_enhancement(
     observations=(0.0,),
     validation=None,
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
 ):
@@ -127,6 +129,9 @@ def evaluate_enhancement(
         only. Goes to the subfolder ``validation``.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two utterances only, to see that all works.
     progressbar : bool
@@ -155,7 +160,9 @@ def evaluate_enhancement(
     unadapted = recogniser and unadapted_recogniser(
         recogniser, language, backend, beam_size, run_opts
     )
-    systems = load_enhancement_systems(models, unadapted, backend, run_opts)
+    systems = load_enhancement_systems(
+        models, unadapted, backend, run_opts, load
+    )
     settings = {
         "normalise": TextNormaliser(language or "en"),
         "backend": backend,

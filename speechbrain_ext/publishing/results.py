@@ -188,6 +188,7 @@ def draw_results(file, rows, kind):
             if row["metric"] == metric
             and row["value"] is not None
             and row["level"] is not None
+            and row["system"] != "clean"
         ]
         if drawn:
             break
@@ -221,7 +222,8 @@ def _draw(file, rows, metric, title):
         level, value = zip(*points, strict=True)
         style = "--" if system in REFERENCES else "-"
         axes.plot(level, value, style, marker="o", label=system)
-    axes.set_xlabel("Level of the damage")
+    noise = rows[0]["corruption"] == "noise"
+    axes.set_xlabel("SNR (dB)" if noise else "Share that is damaged")
     axes.set_ylabel(metric.upper())
     axes.set_title(title)
     axes.grid(alpha=0.3)

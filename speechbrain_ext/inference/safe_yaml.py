@@ -240,7 +240,7 @@ def _check_tag(node, file):
             file,
             node,
             f"{tag}: not a class that models may name; a model of your own "
-            "loads by its class's from_hparams, which trusts it",
+            "loads by from_hparams or --trust-model, which trust it",
         )
     if not isinstance(node, yaml.MappingNode) and node.value:
         raise _refusal(file, node, f"{tag}: expected its arguments by name")
@@ -270,8 +270,8 @@ def _check_source(node, file):
             file,
             node,
             f"source {named[:80]}: expected a hub id, ORG/NAME; a model of "
-            "your own that is built on a folder loads by its class's "
-            "from_hparams, which trusts it",
+            "your own that is built on a folder loads by from_hparams or "
+            "--trust-model, which trust it",
         )
 
 

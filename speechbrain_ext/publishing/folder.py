@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -81,7 +81,7 @@ class Publication:
     repo: str
     license: str | None = None
     language: list | None = None
-    datasets: list | None = field(default=None)
+    datasets: list | None = None
     system: str | None = None
     example: str | None = None
 

@@ -313,6 +313,26 @@ def test_a_model_that_is_not_on_the_hub_is_one_line(hub, run_command, speech):
         assert repo in found.stderr and said in found.stderr
 
 
+def test_a_hostile_model_of_the_hub_is_one_line(
+    hub, run_command, published, speech, tmp_path
+):
+    canary = tmp_path / "canary"
+    files = {path.name: path.read_bytes() for path in published.iterdir()}
+    files["hyperparams.yaml"] += (
+        f"x: !apply:os.system [touch '{canary}']\n".encode()
+    )
+    files["custom_interface.py"] = f"open({str(canary)!r}, 'w')".encode()
+    hub.repos["evil/model"] = files
+    hub.commits.append("b" * 40)
+    found = run_command(
+        hub.address, "transcribe", speech, "--model", "evil/model"
+    )
+    assert found.returncode == 2
+    (line,) = found.stderr.splitlines()
+    assert "evil/model: hyperparams.yaml" in line and "!apply:os.system" in line
+    assert not canary.exists()
+
+
 @pytest.mark.parametrize(
     ("repo", "more", "said"),
     [

@@ -123,16 +123,21 @@ def models(monkeypatch):
 
 
 def run(manifest, folder, **settings):
-    settings = {"metrics": ("si_sdr",), "n_workers": 1, **settings}
+    settings = {"metrics": ("si_sdr",), "panels": False, **settings}
     return evaluate_fusion(
-        ["ours=model"], manifest, folder, progressbar=False, **settings
+        ["ours=model"],
+        manifest,
+        folder,
+        n_workers=1,
+        progressbar=False,
+        **settings,
     )
 
 
 def test_each_output_is_read_and_scored_at_each_snr(
     manifest, models, tmp_path, capsys
 ):
-    rows = run(manifest, tmp_path / "out")
+    rows = run(manifest, tmp_path / "out", panels=True)
     found = {
         (row["system"], row["metric"], row["level"]): row["value"]
         for row in rows
@@ -187,7 +192,7 @@ def test_only_the_first_of_each_snr_are_scored(manifest, models, tmp_path):
     rows = run(manifest, tmp_path / "out", scored_utterances=1)
     n = {row["level"]: row["n"] for row in rows if row["metric"] == "si_sdr"}
     assert n == {None: 2, -5.0: 1, 15.0: 1}
-    rows = run(manifest, tmp_path / "none", metrics=(), panels=False)
+    rows = run(manifest, tmp_path / "none", metrics=())
     assert {row["metric"] for row in rows} == {"cer", "cer_relative_reduction"}
     assert not list((tmp_path / "none").glob("spectrograms*"))
 

@@ -14,12 +14,12 @@ from speechbrain_ext.evaluation.sharding import ALONE, shared_evaluation
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 
 
-class Halving:
-    """An enhancer and a recogniser at once, whose batch mates matter."""
+class Echo:
+    """An enhancer that says how many signals are in a batch."""
 
     def enhance_signals(self, signals):
-        """Scale by how many there are."""
-        return [signal / (1 + len(signals)) for signal in signals]
+        """Add an echo, later in larger batches."""
+        return [signal + signal.roll(len(signals)) for signal in signals]
 
 
 def evaluate(manifest, folder, shards=ALONE):
@@ -27,7 +27,7 @@ def evaluate(manifest, folder, shards=ALONE):
     rows = read_manifest(manifest)
     options = {"progressbar": False, "batch_size": 2, "shards": shards}
     evaluate_enhancement_systems(
-        {"noisy": EnhancementSystem(), "half": EnhancementSystem(Halving())},
+        {"noisy": EnhancementSystem(), "echo": EnhancementSystem(Echo())},
         rows[:3],
         folder / "enhancement",
         metrics=("si_sdr", "stoi"),
@@ -75,8 +75,7 @@ def test_two_processes_write_what_one_writes(
     assert ran.returncode == 0, ran.stderr
     assert results(two) == results(one)
     rows = json.loads((two / "enhancement" / "results.json").read_text())
-    # Of three utterances, two have a batch mate and one is alone.
-    assert {row["n"] for row in rows} == {3}
+    assert max(row["n"] for row in rows) == 3
 
 
 def test_the_command_line_shares_lost_packets(

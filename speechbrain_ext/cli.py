@@ -215,6 +215,7 @@ def _evaluate(arguments):
         {
             "PacketLossASR": _evaluate_packet_loss,
             "Inpainter": _evaluate_masks,
+            "FusionASR": _evaluate_fusion,
         }.get(name, _evaluate_enhancement)
         for name in interfaces.values()
     }
@@ -225,7 +226,10 @@ def _evaluate(arguments):
     if evaluate is not _evaluate_masks and (arguments.kinds or arguments.sizes):
         raise UserError("--kinds, --sizes: expected models of inpainting")
     for name in ("observations", "validation", "recogniser", "metrics"):
-        if evaluate is not _evaluate_enhancement and getattr(arguments, name):
+        takes = [_evaluate_enhancement]
+        if name == "metrics":
+            takes.append(_evaluate_fusion)
+        if evaluate not in takes and getattr(arguments, name):
             raise UserError(f"--{name}: expected models of enhancement with it")
     from speechbrain_ext.evaluation.sharding import shared_evaluation
 
@@ -263,34 +267,17 @@ def _evaluate_masks(arguments, shards):
 
 
 def _evaluate_enhancement(arguments, shards):
-    from speechbrain_ext.corpora.mixing import mix_test_set
-    from speechbrain_ext.corpora.prepare import prepare_test_set
     from speechbrain_ext.evaluation.enhancement import (
         RECOGNISER,
         SIGNAL_METRICS,
         evaluate_enhancement,
     )
 
-    if arguments.rates is not None:
-        raise UserError(
-            "--rates: expected none, as noisy recordings have their own SNRs"
-        )
     if arguments.validation and not arguments.observations:
         raise UserError(
             "--validation: expected --observations, the ratios to choose from"
         )
-    manifest, name, _ = shards.once(
-        prepare_test_set, arguments.data, arguments.out
-    )
-    if arguments.noise:
-        manifest = shards.once(
-            mix_test_set,
-            manifest,
-            arguments.noise,
-            arguments.snrs,
-            Path(arguments.out) / "speech",
-            arguments.seeds[0],
-        )
+    manifest, name = _noisy_test_set(arguments, shards)
     evaluate_enhancement(
         arguments.model,
         manifest,
@@ -306,6 +293,46 @@ def _evaluate_enhancement(arguments, shards):
         run_opts=_run_options(arguments),
         shards=shards,
     )
+
+
+def _noisy_test_set(arguments, shards):
+    """Find the manifest of noisy speech, or mix it; and name the test set."""
+    from speechbrain_ext.corpora.mixing import mix_test_set
+    from speechbrain_ext.corpora.prepare import prepare_test_set
+
+    if arguments.rates is not None:
+        raise UserError(
+            "--rates: expected none, as noisy recordings have their own SNRs"
+        )
+    manifest, name, _ = shards.once(
+        prepare_test_set, arguments.data, arguments.out
+    )
+    if arguments.noise:
+        manifest = shards.once(
+            mix_test_set,
+            manifest,
+            arguments.noise,
+            arguments.snrs,
+            Path(arguments.out) / "speech",
+            arguments.seeds[0],
+        )
+    return manifest, name
+
+
+def _evaluate_fusion(arguments, shards):
+    from speechbrain_ext.evaluation.fusion import METRICS, evaluate_fusion
+
+    manifest, name = _noisy_test_set(arguments, shards)
+    if shards.main:
+        evaluate_fusion(
+            arguments.model,
+            manifest,
+            arguments.out,
+            metrics=arguments.metrics or METRICS,
+            batch_size=arguments.batch_size,
+            test_set=arguments.test_set or name,
+            run_opts=_run_options(arguments),
+        )
 
 
 def _evaluate_packet_loss(arguments, shards):

@@ -17,7 +17,11 @@ import filelock
 import numpy
 from tqdm import tqdm
 
-from speechbrain_ext.corpora import mini_languages, mini_sentences
+from speechbrain_ext.corpora import (
+    matrix_sentences,
+    mini_languages,
+    mini_sentences,
+)
 from speechbrain_ext.corpora.manifest import read_manifest, write_manifest
 from speechbrain_ext.corpora.pico import SAMPLE_RATE, Request, synthesise
 from speechbrain_ext.errors import UserError
@@ -47,6 +51,9 @@ LANGUAGES = {
     "fr": {"fr": "fr-FR"},
     "it": {"it": "it-IT"},
 }
+#: What English voices say: everyday sentences and narrative, or words of a
+#: small vocabulary in a fixed order.
+GRAMMARS = {"sentences": mini_sentences, "matrix": matrix_sentences}
 
 MARKER = "mini.json"
 #: What a process speaks at once, and the seconds of a typical sentence.
@@ -76,6 +83,7 @@ def prepare_mini(
     test_utterances=80,
     n_workers=None,
     language="en",
+    grammar="sentences",
 ):
     """Make the mini corpus, unless it is there already.
 
@@ -103,6 +111,10 @@ def prepare_mini(
         Processes that speak; as many as there are cores when not given.
     language : str
         What is spoken: ``en``, ``de``, ``es``, ``fr`` or ``it``.
+    grammar : str
+        What is said in English: ``sentences``
+        (:mod:`~speechbrain_ext.corpora.mini_sentences`) or ``matrix``
+        (:mod:`~speechbrain_ext.corpora.matrix_sentences`).
 
     Returns
     -------
@@ -113,8 +125,8 @@ def prepare_mini(
     ------
     UserError
         When ``py-nanotts`` is missing, when the folder holds something else,
-        when it cannot be written, for a size that is not above 0 or a language
-        that it does not speak.
+        when it cannot be written, for a size that is not above 0, a language that
+        it does not speak or a grammar that the language does not have.
 
     Example
     -------
@@ -140,14 +152,21 @@ def prepare_mini(
             f"language {language}: the mini corpus does not speak it; expected "
             f"one of {', '.join(LANGUAGES)}"
         )
+    if grammar not in GRAMMARS or (language != "en" and grammar != "sentences"):
+        raise UserError(
+            f"grammar {grammar}: there is none of this name in {language}; "
+            "expected sentences, or in English matrix"
+        )
     settings = {
         "version": VERSION,
-        "grammar": _grammar_checksum(language),
+        "grammar": _grammar_checksum(language, grammar),
         "seed": seed,
         **sizes,
     }
     if language != "en":
         settings["language"] = language
+    if grammar != "sentences":
+        settings["grammar_name"] = grammar
     if not _is_complete(folder, settings):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -168,15 +187,15 @@ def prepare_mini(
     return copies
 
 
-def _grammar_checksum(language):
+def _grammar_checksum(language, grammar):
     if language == "en":
-        return mini_sentences.grammar_checksum()
+        return GRAMMARS[grammar].grammar_checksum()
     return mini_languages.grammar_checksum(language)
 
 
-def _random_sentence(rng, language):
+def _random_sentence(rng, language, grammar):
     if language == "en":
-        return mini_sentences.random_sentence(rng)
+        return GRAMMARS[grammar].random_sentence(rng)
     return mini_languages.random_sentence(rng, language)
 
 
@@ -221,12 +240,13 @@ def _mark(folder, state):
 def _speak_splits(folder, settings, n_workers):
     """Speak all splits; return the rows of each, ``wav`` below ``folder``."""
     language = settings.get("language", "en")
+    grammar = settings.get("grammar_name", "sentences")
     voices = draw_voices(settings["seed"], language)
     said, rows = set(), {}
     for place, split in enumerate(SPLITS):
         (folder / split).mkdir(parents=True)
         rng = generator(settings["seed"], place)
-        candidates = _candidates(rng, voices[split], said, language)
+        candidates = _candidates(rng, voices[split], said, language, grammar)
         rows[split] = _speak_split(
             folder, split, candidates, settings, n_workers
         )
@@ -287,7 +307,7 @@ def draw_voices(seed, language="en"):
     return voices
 
 
-def _candidates(rng, voices, said, language):
+def _candidates(rng, voices, said, language, grammar):
     """Yield what could be said, for ever: voice, request and noise."""
     said = set(said)
     # Accents alternate, so that a short split has both.
@@ -296,9 +316,9 @@ def _candidates(rng, voices, said, language):
         voice for pair in zip(voices[:half], voices[half:]) for voice in pair
     ]
     for voice in itertools.cycle(turns):
-        sentence = _random_sentence(rng, language)
+        sentence = _random_sentence(rng, language, grammar)
         while _spoken_key(sentence) in said:
-            sentence = _random_sentence(rng, language)
+            sentence = _random_sentence(rng, language, grammar)
         said.add(_spoken_key(sentence))
         yield voice, *draw_rendition(rng, sentence, voice, language)
 

@@ -8,6 +8,7 @@ A manifest names the recording of each, where the noise starts, and the SNR
 import itertools
 import re
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy
@@ -88,7 +89,77 @@ def split_noises(noises):
     return parts
 
 
-def list_mixtures(rows, noises, snr_range, seed, count=None):
+def split_kinds(noises, shares, seed):
+    """Divide recordings of noise between splits, whole kinds at a time.
+
+    The kinds are put into a random order. Each split but the first then takes
+    those whose number of recordings comes nearest to its share of all, the
+    earlier kinds first; the first split gets the rest.
+
+    Arguments
+    ---------
+    noises : list of dict
+        As :func:`~speechbrain_ext.corpora.noise_files.find_noises` returns
+        them.
+    shares : dict
+        Each split's share of the recordings; they add up to 1.
+    seed : int
+        Of the kinds' order.
+
+    Returns
+    -------
+    dict
+        The noises of each split, in the order in which they were given.
+
+    Raises
+    ------
+    UserError
+        When there are fewer kinds than splits.
+
+    Example
+    -------
+    >>> noises = [
+    ...     {"ID": f"{n}", "kind": "abcdefghij"[n % 10]} for n in range(99)
+    ... ]
+    >>> parts = split_kinds(noises, {"train": 0.7, "dev": 0.2, "test": 0.1}, 1)
+    >>> [len(part) for part in parts.values()]
+    [69, 20, 10]
+    """
+    sizes = Counter(noise["kind"] for noise in noises)
+    if len(sizes) < len(shares):
+        raise UserError(
+            f"noise: {len(sizes)} kinds; expected at least {len(shares)}, as "
+            f"{', '.join(shares)} share none"
+        )
+    names = sorted(sizes)
+    order = _generator(seed, "kinds").permutation(len(names))
+    left = [names[place] for place in order]
+    first, *others = shares
+    owners = dict.fromkeys(names, first)
+    for number, split in enumerate(others):
+        # What comes later needs one kind at least.
+        spare = len(left) - (len(others) - number)
+        taken = _nearest(left, sizes, shares[split] * len(noises), spare)
+        owners.update(dict.fromkeys(taken, split))
+        left = [name for name in left if name not in taken]
+    return {
+        split: [noise for noise in noises if owners[noise["kind"]] == split]
+        for split in shares
+    }
+
+
+def _nearest(names, sizes, wanted, most):
+    """Choose kinds whose sizes add up to what is wanted, or nearly so."""
+    sums = {0: ()}
+    for name in names:
+        for total, taken in list(sums.items()):
+            if len(taken) < most:
+                sums.setdefault(total + sizes[name], (*taken, name))
+    del sums[0]
+    return sums[min(sums, key=lambda total: (abs(total - wanted), total))]
+
+
+def list_mixtures(rows, noises, snr_range, seed, count=None, snrs=None):
     """Draw the noise of each mixture.
 
     A mixture's noise, start and SNR are a function of the seed and its ID.
@@ -108,6 +179,8 @@ def list_mixtures(rows, noises, snr_range, seed, count=None):
         How many mixtures. Every utterance is in one before any is in another,
         and an ID has the mixture's number at its end. Each utterance is in one
         mixture, of its own ID, where no count is given.
+    snrs : sequence of float, optional
+        In dB, drawn from with equal chances, in place of ``snr_range``.
 
     Returns
     -------
@@ -132,8 +205,44 @@ def list_mixtures(rows, noises, snr_range, seed, count=None):
             for number, place in enumerate(itertools.islice(order, count))
         ]
     return [
-        {**row, **_draw(row, noises, snr_range, seed), "seed": seed}
+        {**row, **_draw(row, noises, snr_range, seed, snrs), "seed": seed}
         for row in rows
+    ]
+
+
+def list_at_each_snr(rows, noises, snrs, seed):
+    """Draw the noise of each utterance, and mix both at every SNR.
+
+    Arguments
+    ---------
+    rows : list of dict
+        A manifest's.
+    noises : list of dict
+        As :func:`~speechbrain_ext.corpora.noise_files.find_noises` returns
+        them.
+    snrs : sequence of float
+        In dB.
+    seed : int
+        Of what is mixed with what.
+
+    Returns
+    -------
+    list of dict
+        As :func:`list_mixtures` returns them, one SNR after the other; an ID
+        has the SNR at its end.
+
+    Example
+    -------
+    >>> rows = [{"ID": "a", "duration": 2.0}]
+    >>> noises = [{"ID": "n", "duration": 9.0, "wav": "n.wav", "kind": "fan"}]
+    >>> [row["ID"] for row in list_at_each_snr(rows, noises, [-5, 2.5], seed=1)]
+    ['a--5dB', 'a-2.5dB']
+    """
+    drawn = list_mixtures(rows, noises, None, seed, snrs=snrs)
+    return [
+        {**row, "ID": f"{row['ID']}-{snr:g}dB", "snr": float(snr)}
+        for snr in snrs
+        for row in drawn
     ]
 
 
@@ -148,7 +257,7 @@ def _rounds(n, rng):
         yield from (int(place) for place in rng.permutation(n))
 
 
-def _draw(row, noises, snr_range, seed):
+def _draw(row, noises, snr_range, seed, snrs=None):
     rng = _generator(seed, row["ID"])
     noise = noises[int(rng.integers(len(noises)))]
     have, wanted = (
@@ -156,10 +265,15 @@ def _draw(row, noises, snr_range, seed):
     )
     # Where the noise is shorter it goes round, and may start anywhere.
     starts = have - wanted + 1 if have >= wanted else max(1, have)
+    start = int(rng.integers(starts)) / SAMPLE_RATE
+    if snrs:
+        snr = float(snrs[int(rng.integers(len(snrs)))])
+    else:
+        snr = round(float(rng.uniform(*snr_range)), 3)
     return {
         "noise_wav": noise["wav"],
-        "noise_start": int(rng.integers(starts)) / SAMPLE_RATE,
-        "snr": round(float(rng.uniform(*snr_range)), 3),
+        "noise_start": start,
+        "snr": snr,
         "noise": noise["kind"],
     }
 

@@ -34,7 +34,7 @@ from speechbrain_ext.corpora.mixing import mix_rows
 from speechbrain_ext.corpora.noise_files import NOISE_COLUMNS, find_noises
 from speechbrain_ext.corpora.preparation import newest
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write, describe, write_text
+from speechbrain_ext.files import copy_file, describe, write_text
 
 #: To be raised when a change here or in the noises gives other bytes for the
 #: same settings.
@@ -183,10 +183,8 @@ def _manifests(folder):
 def _copy(manifests, save_folder):
     copies = _manifests(save_folder)
     for name, copy in copies.items():
-        if copy.absolute() == manifests[name]:
-            continue
-        with atomic_write(copy) as temporary:
-            shutil.copyfile(manifests[name], temporary)
+        if copy.absolute() != manifests[name]:
+            copy_file(manifests[name], copy)
     return copies
 
 
@@ -290,18 +288,7 @@ def _make(folder, settings, clean, noises, lexicon, n_workers):
 def _synthesise(folder, partial, settings, n_workers):
     """Make each split's noises; their ``wav`` is below ``partial``."""
     seed, minutes = settings["seed"], settings["noise_minutes"]
-    speech = []
-    for language in BABBLE_LANGUAGES:
-        manifests = prepare_mini(
-            folder / "babble" / language,
-            seed=seed,
-            train_minutes=min(_BABBLE_MINUTES, minutes),
-            valid_utterances=1,
-            test_utterances=1,
-            n_workers=n_workers,
-            language=language,
-        )
-        speech += [row["wav"] for row in read_manifest(manifests["train"])]
+    speech = speak_babble(folder / "babble", seed, minutes, n_workers)
     noises = {}
     for place, (split, kinds) in enumerate(KINDS.items()):
         rng = numpy.random.Generator(numpy.random.PCG64((seed, place)))
@@ -316,6 +303,47 @@ def _synthesise(folder, partial, settings, n_workers):
         for row in noises[split]:
             row["wav"] = Path("noise", split, row["wav"])
     return noises
+
+
+def speak_babble(folder, seed, minutes, n_workers=None):
+    """Let people talk in languages that the mini corpus is not in.
+
+    Arguments
+    ---------
+    folder : Path
+        Where a folder of each of :data:`BABBLE_LANGUAGES` is or shall be.
+    seed : int
+        Of what they say.
+    minutes : float
+        Of each language; two at most.
+    n_workers : int, optional
+        Processes that speak; as many as there are cores when not given.
+
+    Returns
+    -------
+    list of str
+        The recordings.
+
+    Example
+    -------
+    >>> speak_babble(Path("babble"), seed=1, minutes=0)
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: train_minutes: is 0; expected a number ...
+    """
+    speech = []
+    for language in BABBLE_LANGUAGES:
+        manifests = prepare_mini(
+            folder / language,
+            seed=seed,
+            train_minutes=min(_BABBLE_MINUTES, minutes),
+            valid_utterances=1,
+            test_utterances=1,
+            n_workers=n_workers,
+            language=language,
+        )
+        speech += [row["wav"] for row in read_manifest(manifests["train"])]
+    return speech
 
 
 def _mark(folder, state):

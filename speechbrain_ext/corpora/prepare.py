@@ -4,6 +4,12 @@ from pathlib import Path
 
 from speechbrain_ext.corpora.allsstar import prepare_allsstar
 from speechbrain_ext.corpora.fleurs import prepare_fleurs
+from speechbrain_ext.corpora.fusion_corpus import (
+    aishell_speech,
+    mini_noises,
+    mini_speech,
+    write_fusion_manifests,
+)
 from speechbrain_ext.corpora.librispeech import prepare_librispeech
 from speechbrain_ext.corpora.ljspeech import prepare_ljspeech
 from speechbrain_ext.corpora.mini import prepare_mini
@@ -14,6 +20,7 @@ from speechbrain_ext.corpora.mixture_manifests import (
 from speechbrain_ext.corpora.noise_mixtures import SNR_RANGES
 from speechbrain_ext.corpora.noisy_mini import prepare_noisy_mini
 from speechbrain_ext.corpora.plc_challenge import prepare_plc_challenge
+from speechbrain_ext.corpora.pnl100 import find_pnl100
 from speechbrain_ext.corpora.voicebank import prepare_voicebank
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.files import cache_folder
@@ -239,6 +246,90 @@ def prepare_generic_enhancement(
     noises = write_noise_manifests(noise_folder, save_folder)
     counts = {"train": n_train, "valid": n_valid, "test": n_test}
     return write_mixture_manifests(speech, noises, save_folder, seed, counts)
+
+
+def prepare_spectrogram_fusion(
+    data_folder,
+    save_folder,
+    noise_folder="",
+    train_minutes=36.0,
+    valid_utterances=100,
+    test_utterances=100,
+    noise_minutes=5.0,
+    seed=1234,
+):
+    """Write the manifests of spectrogram fusion (section 4.1 of paper 4).
+
+    The noises are divided 70 : 15 : 15 between training and the two test sets,
+    whole kinds at a time. Test set 1 is AISHELL-1's dev at the SNRs of training
+    (0, 5, 10, 15 and 20 dB), test set 2 its test at others (-5, 2.5, 7.5, 12.5
+    and 17.5 dB): each utterance at one of them, as the averages in the paper's
+    tables tell; the mini corpus's at every one, in the same noise. Mixtures are
+    made when they are read. Training's are not listed, as
+    :class:`~speechbrain_ext.corruption.noise.AdditiveNoise` draws new ones in
+    each epoch from ``train-noise.csv``.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        AISHELL-1's folder; 1.5 % of its speakers in train are validated on.
+        Empty: matrix sentences that the mini corpus's voices say, made in the
+        cache folder on first use.
+    save_folder : str or Path
+        Where to write the manifests.
+    noise_folder : str or Path
+        PNL 100 Nonspeech Sounds, or recordings of noise with a subfolder a
+        kind. Empty, for the mini corpus: noise of twelve kinds is synthesised.
+    train_minutes : float
+        Minutes of the mini corpus to train on.
+    valid_utterances : int
+        How many of the mini corpus to validate on.
+    test_utterances : int
+        How many of the mini corpus are in each test set, before they are mixed.
+    noise_minutes : float
+        How much of each kind of noise to synthesise.
+    seed : int
+        Of the mini corpus, the noises' split and the mixtures.
+
+    Returns
+    -------
+    dict
+        The manifest's Path for ``"train"`` (clean), ``"valid"``, ``"test_1"``
+        and ``"test_2"`` (mixtures), and those of the noises, ``"train-noise"``,
+        ``"test_1-noise"`` and ``"test_2-noise"``.
+
+    Raises
+    ------
+    UserError
+        When a folder is missing or has another layout, there is no noise for
+        AISHELL-1, or there are fewer than three kinds of noise.
+
+    Example
+    -------
+    >>> prepare_spectrogram_fusion("nowhere", "manifests", "noise")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: noise: no such file or folder; ...
+    """
+    if str(data_folder or "") and not str(noise_folder or ""):
+        raise UserError(
+            "noise_folder: not given; expected PNL 100 Nonspeech Sounds or "
+            "other recordings of noise to add to AISHELL-1"
+        )
+    if str(noise_folder or ""):
+        noises = find_pnl100(noise_folder)
+    else:
+        noises = mini_noises(noise_minutes, seed)
+    save_folder = Path(save_folder)
+    if str(data_folder or ""):
+        speech = aishell_speech(data_folder, save_folder / "speech", seed)
+    else:
+        speech = mini_speech(
+            train_minutes, valid_utterances, test_utterances, seed
+        )
+    return write_fusion_manifests(
+        speech, noises, save_folder, seed, every_snr=not str(data_folder or "")
+    )
 
 
 def prepare_test_set(data, save_folder, language=None):

@@ -26,8 +26,10 @@ UNDECIDED = "undecided at this size"
 NOT_MEASURED = "not measured"
 
 #: The metrics of which less is better; of all others more is.
-WER, EER = "wer", "eer"
-RATES = {WER: "WER %", EER: "EER %"}
+WER, CER, EER = "wer", "cer", "eer"
+RATES = {WER: "WER %", CER: "CER %", EER: "EER %"}
+#: Those whose errors are counted an utterance.
+COUNTED = (WER, CER)
 
 _RULE = """\
 A comparison is *system less baseline*, with its 95 % interval (paired bootstrap
@@ -44,6 +46,11 @@ comparisons.
 _WER_RULE = """\
 Word error rates are compared in points, the errors of the levels summed; the
 claim's side is below the margin.
+"""
+
+_CER_RULE = """\
+Character error rates are compared in points, the errors of the levels summed;
+the claim's side is below the margin.
 """
 
 _EER_RULE = """\
@@ -70,16 +77,18 @@ class Comparison:
     baseline : str
         Than what.
     levels : tuple of float or None
-        The loss rates whose errors are summed, or the sizes of masks whose
-        scores are averaged; None takes all there are.
+        The loss rates or SNRs whose errors are summed, or the sizes of masks
+        whose scores are averaged; None takes all there are.
     margin : float
         How much worse the system may be: the difference of the word or equal
         error rates, a fraction, that the claim stays below, or of the mean
         scores, turned round.
     metric : str
-        ``"wer"``, ``"eer"``, or a score of
+        ``"wer"``, ``"cer"``, ``"eer"``, or a score of
         :data:`speechbrain_ext.metrics.scoring.METRICS`, of which more is
         better.
+    unit : str
+        What levels are in: ``"%"``, of fractions, or ``"dB"``.
 
     Example
     -------
@@ -93,6 +102,7 @@ class Comparison:
     levels: tuple | None = None
     margin: float = 0.0
     metric: str = WER
+    unit: str = "%"
 
 
 @dataclass(frozen=True)
@@ -239,8 +249,11 @@ def pool_levels(rows, levels=None):
         return None
     errors, words = Counter(), Counter()
     for row in rows:
-        errors.update(dict(zip(row.ids, row.errors, strict=True)))
-        words.update(dict(zip(row.ids, row.words, strict=True)))
+        for name, wrong, said in zip(
+            row.ids, row.errors, row.words, strict=True
+        ):
+            errors[name] += wrong
+            words[name] += said
     return dataclasses.replace(
         rows[0],
         ids=list(errors),
@@ -275,7 +288,7 @@ def measure(comparison, results):
     names = comparison.system, comparison.baseline
     if comparison.metric == EER:
         return _measure_trials(rows, names)
-    if comparison.metric != WER:
+    if comparison.metric not in COUNTED:
         return _measure_scores(comparison, rows, names)
     pooled = [
         pool_levels(
@@ -371,6 +384,7 @@ def claims_report(claims, results, note=""):
         markdown_table(summary, left=3),
         _RULE.format(resamples=5000),
         _WER_RULE if WER in metrics else "",
+        _CER_RULE if CER in metrics else "",
         _EER_RULE if EER in metrics else "",
         "" if metrics <= set(RATES) else _SCORES_RULE,
     ]
@@ -394,8 +408,9 @@ def _tables(lines):
 def _line(comparison, found, decided):
     levels = "all levels"
     if comparison.levels is not None:
-        levels = ", ".join(f"{100 * level:g}" for level in comparison.levels)
-        levels += " %"
+        scale = 100 if comparison.unit == "%" else 1
+        levels = ", ".join(f"{scale * level:g}" for level in comparison.levels)
+        levels += f" {comparison.unit}"
     name = (
         f"{comparison.system} against {comparison.baseline}, "
         f"{comparison.evaluation}, {levels}"

@@ -26,6 +26,7 @@ from speechbrain_ext.evaluation.enhancement_systems import (
     load_enhancement_systems,
     unadapted_recogniser,
 )
+from speechbrain_ext.evaluation.noisy_speech import error_rows
 from speechbrain_ext.evaluation.observation import (
     choice_note,
     choose_observations,
@@ -33,11 +34,7 @@ from speechbrain_ext.evaluation.observation import (
 )
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.trial_scores import write_trial_scores
-from speechbrain_ext.evaluation.word_errors import (
-    WordErrors,
-    word_error_rows,
-    write_word_errors,
-)
+from speechbrain_ext.evaluation.word_errors import write_word_errors
 from speechbrain_ext.inference.observation import check_observation
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
@@ -329,7 +326,7 @@ def evaluate_enhancement_systems(
             errors[name].append(ids, texts, [row["wrd"] for row in rows])
     results = None
     if shards.main:
-        word_rows, counted = _word_rows(
+        word_rows, counted = error_rows(
             errors, dict(zip(ids, snrs)), bins, baseline, **description
         )
         write_word_errors(runs.folder / "errors.json", counted)
@@ -354,34 +351,3 @@ def _report(folder, scored, baseline, bins, note, word_rows, tried):
     if trial_rows:
         print(eer_table(trial_rows))
     return results
-
-
-def _word_rows(errors, snrs, bins, baseline, **description):
-    """Rows of results.json and of errors.json: all SNRs, then each range."""
-    rows, counted = [], []
-    for low, high in [(None, None), *bins]:
-        systems = [
-            WordErrors(
-                name,
-                *_between(score, snrs, low, high),
-                corruption="noise",
-                level=low,
-                seed=0,
-                **description,
-            )
-            for name, score in errors.items()
-        ]
-        rows += word_error_rows(systems, baseline)
-        if low is not None:
-            counted += [one for one in systems if one.ids]
-    return rows, counted
-
-
-def _between(score, snrs, low, high):
-    """Ids, errors and words of a range of SNRs."""
-    kept = [
-        each
-        for each in zip(score.ids, score.errors, score.words)
-        if low is None or low <= snrs[each[0]] <= high
-    ]
-    return [list(column) for column in zip(*kept)] or ([], [], [])

@@ -275,7 +275,8 @@ def wer_table(rows, ends=None):
     ---------
     rows : list of dict
         Of results.json, with the metrics ``wer`` and
-        ``wer_relative_reduction``; others are passed over.
+        ``wer_relative_reduction``, or ``cer`` and so on; others are passed
+        over.
     ends : dict of float to float or None
         Where a range of SNRs ends, by its begin, in dB.
 
@@ -297,10 +298,13 @@ def wer_table(rows, ends=None):
     """
     cells = {(row["system"], row["metric"], row["level"]): row for row in rows}
     levels = sorted({row["level"] for row in rows} - {None})
-    lines = [["WER %", "all SNRs", *_level_names(levels, ends or {})]]
+    rate = "cer" if any(row["metric"] == "cer" for row in rows) else "wer"
+    lines = [
+        [f"{rate.upper()} %", "all SNRs", *_level_names(levels, ends or {})]
+    ]
     for metric, label in (
-        ("wer", "{}"),
-        ("wer_relative_reduction", "{}: reduction %"),
+        (rate, "{}"),
+        (f"{rate}_relative_reduction", "{}: reduction %"),
     ):
         for system in _systems(rows):
             found = [

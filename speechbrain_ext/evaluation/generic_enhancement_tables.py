@@ -3,7 +3,13 @@
 import math
 
 from speechbrain_ext.evaluation import sato2025 as paper
-from speechbrain_ext.evaluation.claims import EER, RATES, WER, pool_levels
+from speechbrain_ext.evaluation.claims import (
+    COUNTED,
+    EER,
+    RATES,
+    WER,
+    pool_levels,
+)
 from speechbrain_ext.evaluation.enhancement_report import COLUMNS
 from speechbrain_ext.evaluation.enhancement_scores import EnhancementScores
 from speechbrain_ext.evaluation.observation import observation_name
@@ -48,7 +54,7 @@ def measured(results, evaluation, metric):
     evaluation : str
         Which one.
     metric : str
-        ``"wer"``, ``"eer"`` or a score.
+        ``"wer"``, ``"cer"``, ``"eer"`` or a score.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def measured(results, evaluation, metric):
     ['SNR']
     """
     rows = results.get(evaluation, [])
-    if metric == WER:
+    if metric in COUNTED:
         errors = [row for row in rows if isinstance(row, WordErrors)]
         return {
             name: pool_levels([row for row in errors if row.system == name])
@@ -84,7 +90,7 @@ def estimate(one, metric):
     one : WordErrors or TrialScores or EnhancementScores
         What was measured.
     metric : str
-        ``"wer"``, ``"eer"`` or a score.
+        ``"wer"``, ``"cer"``, ``"eer"`` or a score.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def estimate(one, metric):
     >>> estimate(scores, "sdr").value
     12.0
     """
-    if metric == WER:
+    if metric in COUNTED:
         return bootstrap_interval(one.errors, one.words)
     if metric == EER:
         return one.eer
@@ -169,7 +175,7 @@ def cell(one, metric, published=None, bold=False):
     one : WordErrors or TrialScores or EnhancementScores or None
         What was measured.
     metric : str
-        ``"wer"``, ``"eer"`` or a score.
+        ``"wer"``, ``"cer"``, ``"eer"`` or a score.
     published : float or None
         The paper's number.
     bold : bool

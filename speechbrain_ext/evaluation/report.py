@@ -210,8 +210,10 @@ def _slug(*parts):
     return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(parts)).strip("-.")
 
 
-def save_figure(file, rows, title):
-    """Draw WER against loss rate, a line a system, its interval as an area.
+def save_figure(file, rows, title, metric="wer", snrs=False):
+    """Draw an error rate against the damage, a line a system.
+
+    Its interval is an area.
 
     Arguments
     ---------
@@ -221,6 +223,10 @@ def save_figure(file, rows, title):
         Rows of results.json, of one test set and damage.
     title : str
         Above the figure.
+    metric : str
+        ``"wer"`` or ``"cer"``.
+    snrs : bool
+        Whether levels are SNRs, in dB, and not loss rates.
 
     Raises
     ------
@@ -242,34 +248,34 @@ def save_figure(file, rows, title):
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
+    scale = 1 if snrs else 100
     styles = itertools.cycle(
         (colour, marker, line)
         for line in ("-", ":")
         for colour, marker in zip(_COLOURS, _MARKERS, strict=True)
     )
     for system in _systems(rows):
-        if system == BARE:
+        if system in (BARE, "noisy"):
             colour, marker, line = "black", "x", "--"
         else:
             colour, marker, line = next(styles)
         points = sorted(
             (row["level"], row["value"], row["ci_low"], row["ci_high"])
             for row in rows
-            if (row["system"], row["metric"]) == (system, "wer")
+            if (row["system"], row["metric"]) == (system, metric)
         )
-        level, value, low, high = (
-            [100 * number for number in column]
-            for column in zip(*points, strict=True)
-        )
+        level, *rates = zip(*points, strict=True)
+        level = [scale * number for number in level]
+        value, low, high = ([100 * rate for rate in column] for column in rates)
         axes.fill_between(level, low, high, color=colour, alpha=0.15, lw=0)
         axes.plot(
             level, value, color=colour, marker=marker, ls=line, label=system
         )
-    axes.set_xlabel("Packet loss rate (%)")
-    axes.set_ylabel("WER (%)")
+    axes.set_xlabel("SNR (dB)" if snrs else "Packet loss rate (%)")
+    axes.set_ylabel(f"{metric.upper()} (%)")
     axes.set_title(title)
     axes.set_ylim(bottom=0)
-    axes.set_xticks([100 * level for level in _levels(rows)])
+    axes.set_xticks([scale * level for level in _levels(rows)])
     axes.xaxis.set_major_formatter("{x:.3g}")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from scipy.stats import ttest_rel
 
-from speechbrain_ext.evaluation.claims import EER, RATES, WER
+from speechbrain_ext.evaluation.claims import COUNTED, EER, RATES
 
 LEVEL = 0.05
 
@@ -23,7 +23,7 @@ def as_good_as_best(systems, metric):
     systems : sequence
         Of the same utterances:
         :class:`~speechbrain_ext.evaluation.word_errors.WordErrors` for
-        ``"wer"``, whose utterances' error counts are compared,
+        ``"wer"`` and ``"cer"``, whose utterances' error counts are compared,
         :class:`~speechbrain_ext.evaluation.trial_scores.TrialScores` for
         ``"eer"``, otherwise
         :class:`~speechbrain_ext.evaluation.enhancement_scores.EnhancementScores`.
@@ -72,7 +72,7 @@ def as_good_as_best(systems, metric):
 def _figure(system, metric):
     if metric == EER:
         return system.eer.value
-    if metric == WER:
+    if metric in COUNTED:
         return system.wer
     values = np.array(system.scores.get(metric, []), dtype=float)
     values = values[np.isfinite(values)]
@@ -83,7 +83,7 @@ def _differs(system, best, metric):
     if metric == EER:
         _, low, high = system.compare(best).difference
         return low > 0 or high < 0
-    if metric == WER:
+    if metric in COUNTED:
         pairs = np.array([best.errors, system.errors], dtype=float)
     else:
         pairs = system.paired(best, metric).T

@@ -150,7 +150,7 @@ evaluation's errors.json
     return read_utterances(path, WordErrors, "errors.json")
 
 
-def word_error_rows(systems, baseline):
+def word_error_rows(systems, baseline, metric="wer"):
     """Make rows of results.json: error rates, and reductions of a baseline's.
 
     Arguments
@@ -159,6 +159,8 @@ def word_error_rows(systems, baseline):
         At one level; those without utterances have no row.
     baseline : str
         The name of the one that the others are compared with, if it is there.
+    metric : str
+        What the rate is called: ``cer`` where characters were counted.
 
     Returns
     -------
@@ -184,10 +186,12 @@ def word_error_rows(systems, baseline):
     for one in systems:
         if not len(one.ids):
             continue
-        estimates = {"wer": bootstrap_interval(one.errors, one.words)}
+        estimates = {metric: bootstrap_interval(one.errors, one.words)}
         if reference is not None and one is not reference:
             compared = one.compare(reference)
-            estimates["wer_relative_reduction"] = compared.relative_reduction
+            estimates[f"{metric}_relative_reduction"] = (
+                compared.relative_reduction
+            )
         rows += [
             result_row(
                 one.system,
@@ -195,11 +199,11 @@ def word_error_rows(systems, baseline):
                 one.test_set,
                 one.corruption,
                 one.level,
-                metric,
+                name,
                 estimate,
                 len(one.ids),
                 one.seed,
             )
-            for metric, estimate in estimates.items()
+            for name, estimate in estimates.items()
         ]
     return rows

@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 from pathlib import Path
 
 import jiwer
@@ -156,6 +157,8 @@ class WordErrorRate:
     of_waveforms = False
     higher_is_better = False
     scale = 100
+    #: Aligns a reference with a hypothesis.
+    process = staticmethod(jiwer.process_words)
 
     def __init__(self, normalise=normalise_text, name="WER"):
         self.normalise = normalise
@@ -186,12 +189,13 @@ class WordErrorRate:
             said = self.normalise(reference)
             if not said:
                 logger.warning(
-                    "%s: no word is left of %r; it does not count in the WER",
+                    "%s: no word is left of %r; it does not count in the %s",
                     name,
                     reference,
+                    self.name,
                 )
                 continue
-            count = jiwer.process_words(said, self.normalise(hypothesis))
+            count = self.process(said, self.normalise(hypothesis))
             self.ids.append(name)
             self.errors.append(
                 count.substitutions + count.deletions + count.insertions
@@ -214,5 +218,52 @@ class WordErrorRate:
             When no utterance counts.
         """
         if not self.ids:
-            raise UserError("WER: no reference has a word; expected some text")
+            raise UserError(
+                f"{self.name}: no reference has a word; expected some text"
+            )
         return sum(self.errors) / sum(self.words)
+
+
+def spoken_characters(text):
+    """Leave out what is written and not spoken: case and punctuation.
+
+    Arguments
+    ---------
+    text : str
+        A transcript.
+
+    Returns
+    -------
+    str
+        Letters, digits and apostrophes of any script; single spaces.
+
+    Example
+    -------
+    >>> spoken_characters("It's  ten, Peter!"), spoken_characters("你好。")
+    ("it's ten peter", '你好')
+    """
+    return " ".join(re.sub(r"[^\w']|_", " ", text.casefold()).split())
+
+
+class CharacterErrorRate(WordErrorRate):
+    """The same of characters, the spaces between words among them.
+
+    Arguments
+    ---------
+    normalise : callable
+        From a text to what is scored.
+    name : str
+        What it is called.
+
+    Example
+    -------
+    >>> cer = CharacterErrorRate()
+    >>> cer.append(["a"], ["the cat"], ["the hat"])
+    >>> cer.errors, cer.words
+    ([1], [7])
+    """
+
+    process = staticmethod(jiwer.process_characters)
+
+    def __init__(self, normalise=spoken_characters, name="CER"):
+        super().__init__(normalise, name)

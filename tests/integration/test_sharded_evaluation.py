@@ -8,6 +8,7 @@ from speechbrain_ext.cli import main
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.evaluation.enhancement import evaluate_enhancement_systems
 from speechbrain_ext.evaluation.enhancement_systems import EnhancementSystem
+from speechbrain_ext.evaluation.fusion import evaluate_fusion_systems
 from speechbrain_ext.evaluation.inpainting import evaluate_inpainting_systems
 from speechbrain_ext.evaluation.sharding import ALONE, shared_evaluation
 
@@ -22,8 +23,23 @@ class Echo:
         return [signal + signal.roll(len(signals)) for signal in signals]
 
 
+class Fusion(Echo):
+    """A system of fusion, whose texts say how many signals are in a batch."""
+
+    output, clean, scored, reads = "noisy", False, True, True
+    enhance = Echo.enhance_signals
+
+    def transcribe(self, signals):
+        """Count the batch."""
+        return [f"{len(signals)} {len(signal)}" for signal in signals]
+
+    def fingerprint(self):
+        """Stand for nothing."""
+        return ""
+
+
 def evaluate(manifest, folder, shards=ALONE):
-    """Evaluate enhancement, then inpainting; give the files' contents."""
+    """Evaluate enhancement, fusion and inpainting, on three utterances."""
     rows = read_manifest(manifest)
     options = {"progressbar": False, "batch_size": 2, "shards": shards}
     evaluate_enhancement_systems(
@@ -31,6 +47,14 @@ def evaluate(manifest, folder, shards=ALONE):
         rows[:3],
         folder / "enhancement",
         metrics=("si_sdr", "stoi"),
+        **options,
+    )
+    evaluate_fusion_systems(
+        {"noisy": Fusion()},
+        rows[:3],
+        folder / "fusion",
+        metrics=("si_sdr",),
+        panels=False,
         **options,
     )
     rows = [
@@ -76,6 +100,7 @@ def test_two_processes_write_what_one_writes(
     assert results(two) == results(one)
     rows = json.loads((two / "enhancement" / "results.json").read_text())
     assert max(row["n"] for row in rows) == 3
+    assert (two / "fusion" / "results.json").is_file()
 
 
 def test_the_command_line_shares_lost_packets(

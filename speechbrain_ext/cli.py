@@ -68,8 +68,6 @@ def _transcribe(arguments):
     # Here, and not above, so that --help answers at once.
     from tqdm import tqdm
 
-    from speechbrain_ext.inference import PacketLossASR
-
     if arguments.lost and len(arguments.files) > 1:
         raise UserError(
             f"{arguments.lost}: one lost-packet file for "
@@ -77,11 +75,12 @@ def _transcribe(arguments):
         )
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: expected 1 up")
-    asr = PacketLossASR.from_hparams(
-        arguments.model,
+    asr = _load(
+        arguments,
+        "PacketLossASR",
+        "RobustASR",
         backend=arguments.backend,
         compute_type=_compute_type(arguments),
-        run_opts=_run_options(arguments),
     )
     if arguments.language is not None:
         asr.language = arguments.language
@@ -135,26 +134,30 @@ def _print_text(arguments, file, text, signal, lost):
         print(f"{file}: {text}", flush=True)
 
 
-def _interface(source, command, *wanted):
-    """Find the class of a model, and refuse others before it is loaded."""
-    from speechbrain_ext import inference
+def _loader(arguments):
+    """What loads the models that are named: those of strangers run nothing."""
+    from speechbrain_ext.inference.loading import load, load_trusted
+
+    return load_trusted if arguments.trust_model else load
+
+
+def _load(arguments, *wanted, **options):
+    """Load the model, if it is of a kind that the command can use."""
     from speechbrain_ext.inference.model_folder import interface_name
 
-    name = interface_name(source)
+    name = interface_name(arguments.model)
     if name not in wanted:
         raise UserError(
-            f"{source}: is a model of the kind {name}; expected one of the "
-            f"kind {' or '.join(wanted)}, for {command}"
+            f"{arguments.model}: is a model of the kind {name}; expected one "
+            f"of the kind {' or '.join(wanted)}, for {arguments.command}"
         )
-    return getattr(inference, name)
+    return _loader(arguments)(
+        arguments.model, run_opts=_run_options(arguments), **options
+    )
 
 
 def _inpaint(arguments):
-    interface = _interface(arguments.model, "inpaint", "Inpainter")
-    inpainter = interface.from_hparams(
-        arguments.model, run_opts=_run_options(arguments)
-    )
-    inpainter.inpaint_file(
+    _load(arguments, "Inpainter").inpaint_file(
         arguments.input,
         arguments.output,
         mask=arguments.mask,
@@ -167,12 +170,7 @@ def _enhance(arguments):
     from speechbrain_ext.inference.observation import check_observation
 
     check_observation(arguments.observation)
-    interface = _interface(
-        arguments.model, "enhance", "GenericEnhancer", "PerceptualEnhancer"
-    )
-    enhancer = interface.from_hparams(
-        arguments.model, run_opts=_run_options(arguments)
-    )
+    enhancer = _load(arguments, "GenericEnhancer", "PerceptualEnhancer")
     enhancer.enhance_file(
         arguments.input, arguments.output, arguments.observation
     )
@@ -263,6 +261,7 @@ def _evaluate_masks(arguments, shards):
         test_set=arguments.test_set or name,
         run_opts=_run_options(arguments),
         shards=shards,
+        load=_loader(arguments),
     )
 
 
@@ -292,6 +291,7 @@ def _evaluate_enhancement(arguments, shards):
         validation=arguments.validation,
         run_opts=_run_options(arguments),
         shards=shards,
+        load=_loader(arguments),
     )
 
 
@@ -377,7 +377,35 @@ def _evaluate_packet_loss(arguments, shards):
         language=arguments.language,
         run_opts=_run_options(arguments),
         shards=shards,
+        load=_loader(arguments),
     )
+
+
+def _publish(arguments):
+    from speechbrain_ext.publishing.folder import Publication
+    from speechbrain_ext.publishing.hub import publish
+
+    files, place = publish(
+        arguments.results,
+        Publication(
+            arguments.repo,
+            arguments.license,
+            arguments.language,
+            arguments.datasets,
+            arguments.system,
+            arguments.example,
+        ),
+        arguments.out,
+        arguments.push,
+        arguments.private,
+    )
+    width = max(len(name) for name, _ in files)
+    for name, size in files:
+        print(f"{name:{width}}  {size:>12,} bytes")
+    done = "pushed in one commit" if arguments.push else "not pushed"
+    total = sum(size for _, size in files)
+    print(f"{arguments.repo}: {len(files)} files, {total:,} bytes, {done}")
+    print(place)
 
 
 _RUN = {
@@ -386,6 +414,7 @@ _RUN = {
     "inpaint": _inpaint,
     "corrupt": _corrupt,
     "evaluate": _evaluate,
+    "publish": _publish,
 }
 
 if __name__ == "__main__":

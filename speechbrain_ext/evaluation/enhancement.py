@@ -35,6 +35,7 @@ from speechbrain_ext.evaluation.observation import (
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.trial_scores import write_trial_scores
 from speechbrain_ext.evaluation.word_errors import write_word_errors
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.observation import check_observation
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
@@ -64,6 +65,7 @@ def evaluate_enhancement(
     observations=(0.0,),
     validation=None,
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
     shards=ALONE,
@@ -117,6 +119,9 @@ def evaluate_enhancement(
         only. Goes to the subfolder ``validation``.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two utterances only, to see that all works.
     progressbar : bool
@@ -147,7 +152,9 @@ def evaluate_enhancement(
     unadapted = recogniser and unadapted_recogniser(
         recogniser, language, backend, beam_size, run_opts
     )
-    systems = load_enhancement_systems(models, unadapted, backend, run_opts)
+    systems = load_enhancement_systems(
+        models, unadapted, backend, run_opts, load
+    )
     settings = {
         "normalise": TextNormaliser(language or "en"),
         "backend": backend,

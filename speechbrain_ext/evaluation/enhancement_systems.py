@@ -17,6 +17,7 @@ from speechbrain_ext.inference import (
     PerceptualEnhancer,
     RobustASR,
 )
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.model_folder import check_backend, interface_name
 from speechbrain_ext.inference.observation import add_observation
 
@@ -161,7 +162,9 @@ def unadapted_recogniser(
     )
 
 
-def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
+def load_enhancement_system(
+    source, unadapted, backend="torch", run_opts=None, load=load_trusted
+):
     """Load a model's folder: an enhancer, or a recogniser behind one.
 
     Arguments
@@ -175,6 +178,9 @@ def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
         What runs the recogniser: ``"torch"`` or ``"ctranslate2"``.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -194,10 +200,10 @@ def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
     """
     name = interface_name(source)
     if name in _ENHANCERS:
-        enhancer = _ENHANCERS[name].from_hparams(source, run_opts=run_opts)
+        enhancer = load(source, run_opts=run_opts)
         return EnhancementSystem(enhancer, unadapted)
     if name == "RobustASR":
-        asr = RobustASR.from_hparams(source, backend=backend, run_opts=run_opts)
+        asr = load(source, backend=backend, run_opts=run_opts)
         return EnhancementSystem(asr.enhancer(), asr)
     expected = ", a ".join(_ENHANCERS)
     raise UserError(
@@ -206,7 +212,11 @@ def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
 
 
 def load_enhancement_systems(
-    models, unadapted=None, backend="torch", run_opts=None
+    models,
+    unadapted=None,
+    backend="torch",
+    run_opts=None,
+    load=load_trusted,
 ):
     """Load models' folders, and put the recordings before them.
 
@@ -221,6 +231,9 @@ def load_enhancement_systems(
         What runs the models' own recognisers.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -247,6 +260,6 @@ def load_enhancement_systems(
         if name in systems:
             raise UserError(f"model {name}: expected another name")
         systems[name] = load_enhancement_system(
-            source, unadapted, backend, run_opts
+            source, unadapted, backend, run_opts, load
         )
     return systems

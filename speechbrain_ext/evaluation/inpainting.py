@@ -37,6 +37,7 @@ from speechbrain_ext.evaluation.inpainting_tables import UNDAMAGED, mask_name
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.systems import named_models
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.metrics.scoring import METRICS
 
 #: The paper's sizes of masks.
@@ -65,6 +66,7 @@ def evaluate_inpainting(
     keep_observed=True,
     note="",
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
     shards=ALONE,
@@ -111,6 +113,9 @@ def evaluate_inpainting(
         A paragraph for results.md.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two segments only, to see that all works.
     progressbar : bool
@@ -138,7 +143,7 @@ def evaluate_inpainting(
     rows = read_segments(manifest)
     systems = {}
     for name, source in named_models(models).items():
-        system = load_inpainting_system(source, run_opts)
+        system = load_inpainting_system(source, run_opts, load)
         systems[name] = system
         if keep_observed:
             systems[f"{name}{OBSERVED}"] = system.keeping_observed()

@@ -26,6 +26,7 @@ from speechbrain_ext.evaluation.word_errors import (
     word_error_rows,
     write_word_errors,
 )
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.metrics.wer import (
     TextNormaliser,
     WordErrorRate,
@@ -55,6 +56,7 @@ def evaluate_packet_loss(
     language=None,
     normalise=None,
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
     shards=ALONE,
@@ -97,6 +99,9 @@ def evaluate_packet_loss(
         the language.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two utterances only, to see that all works.
     progressbar : bool
@@ -127,7 +132,7 @@ def evaluate_packet_loss(
     models = named_models(models)
     rows = read_manifest(manifest)
     systems = load_systems(
-        models, damage, run_opts, language, backend, compute_type
+        models, damage, run_opts, language, backend, compute_type, load
     )
     if backend == "ctranslate2" and compute_type != "float32":
         backend = f"{backend}-{compute_type}"

@@ -4,6 +4,7 @@ Nothing is written twice: the recipes' and models' own READMEs, CONTRIBUTING.md 
 the docstrings become pages below ``_pages``, which is made anew at every build.
 """
 
+import inspect
 import re
 import shutil
 import sys
@@ -192,6 +193,33 @@ def _write(file, text):
     file.write_text(text, encoding="utf-8")
 
 
+def skip_foreign(app, what, name, member, skip, options):
+    """Leave out functions of others that a class here only refers to.
+
+    Arguments
+    ---------
+    app : sphinx.application.Sphinx
+        What builds.
+    what, name : str
+        The kind of thing whose member it is, and the member's name.
+    member : object
+        The member.
+    skip : bool
+        Whether it would be left out anyhow.
+    options : object
+        Of the directive.
+
+    Returns
+    -------
+    bool or None
+        True for those, None for all else.
+    """
+    foreign = not str(getattr(member, "__module__", "")).startswith(
+        "speechbrain_ext"
+    )
+    return True if inspect.isroutine(member) and foreign else None
+
+
 def setup(app):
     """Make the pages before Sphinx looks for them.
 
@@ -201,3 +229,4 @@ def setup(app):
         What builds.
     """
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-skip-member", skip_foreign)

@@ -323,16 +323,16 @@ def _evaluate_fusion(arguments, shards):
     from speechbrain_ext.evaluation.fusion import METRICS, evaluate_fusion
 
     manifest, name = _noisy_test_set(arguments, shards)
-    if shards.main:
-        evaluate_fusion(
-            arguments.model,
-            manifest,
-            arguments.out,
-            metrics=arguments.metrics or METRICS,
-            batch_size=arguments.batch_size,
-            test_set=arguments.test_set or name,
-            run_opts=_run_options(arguments),
-        )
+    evaluate_fusion(
+        arguments.model,
+        manifest,
+        arguments.out,
+        metrics=arguments.metrics or METRICS,
+        batch_size=arguments.batch_size,
+        test_set=arguments.test_set or name,
+        run_opts=_run_options(arguments),
+        shards=shards,
+    )
 
 
 def _evaluate_packet_loss(arguments, shards):

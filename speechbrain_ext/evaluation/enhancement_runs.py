@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.noise_mixtures import MixtureReader
-from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.transcripts import Transcripts
 from speechbrain_ext.metrics.scoring import one_thread, score_pairs
@@ -55,7 +53,6 @@ class EnhancementRuns:
         self.rows = rows
         self.ids = [row["ID"] for row in rows]
         self.folder = Path(folder)
-        self.batch_size = batch_size
         self.shards = shards
         self._quiet = not (progressbar and shards.main)
         if shards.main:
@@ -76,6 +73,25 @@ class EnhancementRuns:
         }
         self._digests = _digests(self._references)
 
+    def recordings(self, clean=False):
+        """Read this process's utterances.
+
+        Arguments
+        ---------
+        clean : bool
+            Whether without their noise.
+
+        Returns
+        -------
+        dict
+            [time] by the utterance's place in the rows, in their order.
+        """
+        side = 0 if clean else 1
+        return {
+            member: self._reader.load_pair(self.rows[member])[side]
+            for member in self._references
+        }
+
     def speech(self, name, system, save=False):
         """Enhance this process's utterances.
 
@@ -84,7 +100,8 @@ class EnhancementRuns:
         name : str
             The system's.
         system : EnhancementSystem
-            What enhances.
+            What has ``enhance``, from a list of signals to another, and
+            ``clean``: whether it is given the clean recordings.
         save : bool
             Whether to keep the speech, in ``enhanced/SYSTEM/ID.wav``.
 
@@ -156,7 +173,8 @@ class EnhancementRuns:
         name : str
             The system's.
         system : EnhancementSystem
-            What recognises.
+            What has ``transcribe``, from a list of signals to texts, and
+            ``fingerprint``, which stands for all else that decides them.
         signals : dict
             As :meth:`speech` gives it.
 
@@ -165,18 +183,12 @@ class EnhancementRuns:
         list of str
             Of all utterances, in the rows' order.
         """
-        key = self._key(_reads(system.recogniser), _digests(signals))
+        key = self._key(system.fingerprint(), _digests(signals))
         texts = self._finished("_texts", key)
         if texts is None:
             texts = {}
             for batch in self._bar(f"{name}, text"):
-                given = [signals[member] for member in batch]
-                found = system.recogniser.transcribe_signals(
-                    given,
-                    [torch.zeros_like(x, dtype=torch.bool) for x in given],
-                    front_end=False,
-                    batch_size=self.batch_size,
-                )
+                found = system.transcribe([signals[i] for i in batch])
                 texts.update(zip(batch, found, strict=True))
             texts = dict(zip(self.ids, self._gather(texts), strict=True))
             if self.shards.main:
@@ -220,13 +232,3 @@ def _digests(signals):
         ).hexdigest()
         for member, signal in signals.items()
     }
-
-
-def _reads(asr):
-    """What decides a recogniser's texts besides what it hears."""
-    return [
-        type(asr.mods.back_end).__name__,
-        asr.language,
-        getattr(asr.mods.back_end, "beam_size", None),
-        System(asr, front_end=False).fingerprint(),
-    ]

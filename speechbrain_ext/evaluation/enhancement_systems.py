@@ -1,10 +1,14 @@
 """The systems that an evaluation of enhancement compares."""
 
+import json
 from dataclasses import dataclass
+
+import torch
 
 from speechbrain_ext.backends.ctranslate2_decoder import CTranslate2Whisper
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.systems import named_models
 from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
 from speechbrain_ext.frontends.identity import Identity
@@ -74,6 +78,44 @@ class EnhancementSystem:
                 self.enhancer.enhance_signals(signals), signals, strict=True
             )
         ]
+
+    def transcribe(self, signals):
+        """Recognise what is said.
+
+        Arguments
+        ---------
+        signals : list of torch.Tensor
+            [time] each, 16 kHz, as :meth:`enhance` gives them.
+
+        Returns
+        -------
+        list of str
+        """
+        return self.recogniser.transcribe_signals(
+            signals,
+            [torch.zeros_like(x, dtype=torch.bool) for x in signals],
+            front_end=False,
+            batch_size=len(signals),
+        )
+
+    def fingerprint(self):
+        """Stand for what decides the texts besides what is heard.
+
+        Returns
+        -------
+        str
+            A hash.
+        """
+        asr = self.recogniser
+        back_end = asr.mods.back_end
+        settings = [
+            type(back_end).__name__,
+            asr.language,
+            getattr(back_end, "beam_size", None),
+        ]
+        return System(
+            asr, front_end=False, settings=json.dumps(settings)
+        ).fingerprint()
 
 
 def unadapted_recogniser(

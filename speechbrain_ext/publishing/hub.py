@@ -134,5 +134,6 @@ def _asked(repo, call, **arguments):
         reason = describe(error) if isinstance(error, OSError) else str(error)
         raise UserError(
             f"--push {repo}: the upload broke off ({reason}); nothing was "
-            "committed: run it again"
+            "committed: run it again, with HF_HUB_DISABLE_XET=1 where the hub "
+            "has no Xet storage"
         ) from error

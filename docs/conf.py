@@ -159,6 +159,7 @@ ORDER = (
     "metrics",
     "inference",
     "evaluation",
+    "publishing",
 )
 
 

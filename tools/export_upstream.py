@@ -42,6 +42,7 @@ PLACES = {
     "speechbrain_ext.metrics": "speechbrain.utils.robust_metrics",
     "speechbrain_ext.inference": "speechbrain.inference.robust",
     "speechbrain_ext.evaluation": "speechbrain.utils.robust_evaluation",
+    "speechbrain_ext.publishing": "speechbrain.utils.robust_publishing",
 }
 
 #: What says that a package of the checkout is an export.

@@ -264,6 +264,7 @@ def localise_links(body, card_folder, folder):
     """
 
     def localise(match):
+        """Name what a link leads to, or leave it."""
         bang, text, target = match.groups()
         if re.match(r"[a-z]+:|#", target):
             return match[0]

@@ -99,8 +99,10 @@ lint: setup
 	$(RUN) -m yamllint --no-warnings .
 	$(RUN) -m codespell_lib
 
+# A process a core, one thread each: most tests are too small for two threads.
 test: lint
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 \
+		--dist worksteal
 
 clean:
 	rm -rf $(VENV) build site docs/_pages *.egg-info .pytest_cache .ruff_cache .hypothesis

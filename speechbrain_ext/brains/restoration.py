@@ -58,6 +58,9 @@ class RestorationBrain(sb.Brain):
     scheduler_class : callable, optional
         ``optimizer -> torch learning rate scheduler``, stepped every epoch;
         ``ReduceLROnPlateau`` is told the validation's loss.
+    update_scheduler : callable, optional
+        Called with the optimiser after every update, such as SpeechBrain's
+        ``NoamScheduler``.
     train_loggers : sequence of speechbrain.utils.train_logger.TrainLogger
         Each is given every epoch's losses and word error rate.
     **kwargs
@@ -103,6 +106,7 @@ class RestorationBrain(sb.Brain):
         valid_rate=None,
         last_epochs={},
         scheduler_class=None,
+        update_scheduler=None,
         train_loggers=(),
         **kwargs,
     ):
@@ -133,6 +137,7 @@ class RestorationBrain(sb.Brain):
         self.valid_rate = valid_rate
         self.last_epochs = last_epochs
         self.scheduler_class = scheduler_class
+        self.update_scheduler = update_scheduler
         self.train_loggers = train_loggers
         self.epoch = 0
         self.resumed_losses = {}
@@ -269,6 +274,23 @@ class RestorationBrain(sb.Brain):
             lengths=restoration.frame_lengths,
         )
         return zip(texts, restoration.texts)
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Anneal the learning rate after an update, where that is asked for.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        outputs : Restoration
+            What :meth:`compute_forward` returned.
+        loss : torch.Tensor
+            What :meth:`compute_objectives` returned.
+        should_step : bool
+            Whether there was an update.
+        """
+        if should_step and self.update_scheduler is not None:
+            self.update_scheduler(self.optimizer)
 
     def evaluate_batch(self, batch, stage):
         """Evaluate a batch on one of the processes.
@@ -444,6 +466,9 @@ class RestorationBrain(sb.Brain):
         self.scheduler = None
         if self.scheduler_class is not None:
             self.scheduler = self.scheduler_class(self.optimizer)
+        if self.update_scheduler is not None:
+            # For the first update: it warms up.
+            self.update_scheduler(self.optimizer)
         if self.checkpointer is None:
             return
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
@@ -454,6 +479,10 @@ class RestorationBrain(sb.Brain):
             custom_load_hook=_load_losses,
             optional_load=True,
         )
+        if self.update_scheduler is not None:
+            self.checkpointer.add_recoverable(
+                "update_scheduler", self.update_scheduler
+            )
         if self.scheduler is not None:
             self.checkpointer.add_recoverable(
                 "scheduler",

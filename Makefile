@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo reproduce-packet-loss reproduce-perceptual \
-	reproduce-inpainting reproduce-ssl-mse test lint clean
+	reproduce-inpainting reproduce-ssl-mse reproduce-fusion test lint clean
 
 help:
 	@echo "make setup   install the pinned packages into $(VENV) (about 6 GB)"
@@ -27,6 +27,8 @@ help:
 	@echo "             the inpainting paper's tables and claims"
 	@echo "make reproduce-ssl-mse [ARGS=--quick]"
 	@echo "             the SSL-MSE paper's tables, figure and claims"
+	@echo "make reproduce-fusion [ARGS=--quick]"
+	@echo "             the spectrogram-fusion paper's tables, figure and claims"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"
@@ -82,6 +84,9 @@ reproduce-inpainting: setup
 
 reproduce-ssl-mse: setup
 	$(RUN) tools/reproduce_ssl_mse.py $(ARGS)
+
+reproduce-fusion: setup
+	$(RUN) tools/reproduce_fusion.py $(ARGS)
 
 lint: setup
 	$(RUN) -m ruff check

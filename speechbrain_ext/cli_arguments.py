@@ -74,14 +74,17 @@ examples:
       --recogniser openai/whisper-base --metrics sdr pesq dnsmos_ovrl
   speechbrain-ext evaluate --model speechVGG=runs/1/model \\
       --data /data/LJSpeech-1.1 --kinds time --sizes 0.1 0.4 --out results
+  speechbrain-ext evaluate --model pretrained/fusion-asr-mini \\
+      --data test_1.csv --out results
 
 Writes results.json and results.md, of lost packets also the figure. What is
 finished is kept: run it again with the same settings and it goes on.
 
 Models of enhancement are measured on pairs of clean and noisy recordings
 (PESQ, STOI, composite measures, and the WER of an unadapted Whisper), those of
-inpainting on masked segments of 1024 ms (STOI, PESQ); a model's config.json says
-what it is.
+inpainting on masked segments of 1024 ms (STOI, PESQ), those of spectrogram fusion
+on noisy recordings with known SNRs (the CER of each output, the composite measures
+and PESQ); a model's config.json says what it is.
 """
 
 
@@ -369,7 +372,8 @@ def _add_evaluate(commands):
         nargs="+",
         metavar="NAME",
         help="of enhancement, for example sdr pesq dnsmos_ovrl (default: PESQ, "
-        "STOI, SI-SDR and the composite measures)",
+        "STOI, SI-SDR and the composite measures; of fusion without STOI and "
+        "SI-SDR)",
     )
     command.add_argument("--test-set", metavar="NAME", help="in the results")
     _add_backend(command)

@@ -144,6 +144,34 @@ def write_text(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
+def copy_file(source, path):
+    """Copy a file, whole or not at all.
+
+    Arguments
+    ---------
+    source : str or Path
+        What is copied.
+    path : str or Path
+        Where the copy shall be. Its folder is made if it is missing.
+
+    Raises
+    ------
+    UserError
+        As :func:`atomic_write` does.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_text(folder / "note.txt", "whole")
+    >>> copy_file(folder / "note.txt", folder / "copies" / "note.txt")
+    >>> (folder / "copies" / "note.txt").read_text()
+    'whole'
+    """
+    with atomic_write(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def write_texts(folder, texts):
     """Write text files into a folder, each whole or not at all.
 

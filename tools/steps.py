@@ -73,6 +73,10 @@ SSL_MSE = Recipe(
     ROOT / "recipes" / "LibriSpeech" / "enhance" / "ssl_mse",
     (("evaluate", "null"),),
 )
+FUSION = Recipe(
+    ROOT / "recipes" / "AISHELL-1" / "ASR" / "spectrogram_fusion",
+    (("evaluate", "null"),),
+)
 
 
 def add_sizes(parser, quick):

@@ -1,4 +1,4 @@
-"""AISHELL-1 (Bu et al., O-COCOSDA 2017) as it is unpacked."""
+"""AISHELL-1 (O-COCOSDA, 2017) as it is unpacked: read speech, Mandarin."""
 
 import logging
 from pathlib import Path

@@ -209,7 +209,7 @@ def mini_noises(minutes, seed):
     return read_rows(folder / "noise.csv", NOISE_COLUMNS)
 
 
-def write_fusion_manifests(speech, noises, save_folder, seed):
+def write_fusion_manifests(speech, noises, save_folder, seed, every_snr=True):
     """Write manifests of speech, of noise, and of mixtures of both.
 
     Arguments
@@ -226,6 +226,9 @@ def write_fusion_manifests(speech, noises, save_folder, seed):
         ``test_1-noise.csv`` and ``test_2-noise.csv``.
     seed : int
         Of the noises' split and of what is mixed with what.
+    every_snr : bool
+        Whether the test sets have each utterance at every SNR; else at one
+        each, drawn with equal chances.
 
     Returns
     -------
@@ -251,7 +254,11 @@ def write_fusion_manifests(speech, noises, save_folder, seed):
     )
     rows = {"train": speech["train"], "valid": valid}
     for name, (split, snrs) in TEST_SETS.items():
-        rows[name] = list_at_each_snr(speech[split], parts[name], snrs, seed)
+        of_test = speech[split], parts[name]
+        if every_snr:
+            rows[name] = list_at_each_snr(*of_test, snrs, seed)
+        else:
+            rows[name] = list_mixtures(*of_test, None, seed, snrs=snrs)
     for name in rows:
         manifests[name] = folder / f"{name}.csv"
         write_manifest(manifests[name], rows[name])

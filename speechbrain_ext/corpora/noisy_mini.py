@@ -34,7 +34,7 @@ from speechbrain_ext.corpora.mixing import mix_rows
 from speechbrain_ext.corpora.noise_files import NOISE_COLUMNS, find_noises
 from speechbrain_ext.corpora.preparation import newest
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write, describe, write_text
+from speechbrain_ext.files import copy_file, describe, write_text
 
 #: To be raised when a change here or in the noises gives other bytes for the
 #: same settings.
@@ -183,10 +183,8 @@ def _manifests(folder):
 def _copy(manifests, save_folder):
     copies = _manifests(save_folder)
     for name, copy in copies.items():
-        if copy.absolute() == manifests[name]:
-            continue
-        with atomic_write(copy) as temporary:
-            shutil.copyfile(manifests[name], temporary)
+        if copy.absolute() != manifests[name]:
+            copy_file(manifests[name], copy)
     return copies
 
 

@@ -263,8 +263,9 @@ def prepare_spectrogram_fusion(
     The noises are divided 70 : 15 : 15 between training and the two test sets,
     whole kinds at a time. Test set 1 is AISHELL-1's dev at the SNRs of training
     (0, 5, 10, 15 and 20 dB), test set 2 its test at others (-5, 2.5, 7.5, 12.5
-    and 17.5 dB): every utterance at each, in the same noise. Mixtures are made
-    when they are read. Training's are not listed, as
+    and 17.5 dB): each utterance at one of them, as the averages in the paper's
+    tables tell; the mini corpus's at every one, in the same noise. Mixtures are
+    made when they are read. Training's are not listed, as
     :class:`~speechbrain_ext.corruption.noise.AdditiveNoise` draws new ones in
     each epoch from ``train-noise.csv``.
 
@@ -326,7 +327,9 @@ def prepare_spectrogram_fusion(
         speech = mini_speech(
             train_minutes, valid_utterances, test_utterances, seed
         )
-    return write_fusion_manifests(speech, noises, save_folder, seed)
+    return write_fusion_manifests(
+        speech, noises, save_folder, seed, every_snr=not str(data_folder or "")
+    )
 
 
 def prepare_test_set(data, save_folder, language=None):

@@ -35,13 +35,15 @@ from speechbrain_ext.evaluation.noisy_speech import (
     transcribe_rows,
 )
 from speechbrain_ext.evaluation.report import save_figure
+from speechbrain_ext.evaluation.results import join_results
 from speechbrain_ext.evaluation.transcripts import Transcripts
 from speechbrain_ext.evaluation.word_errors import write_word_errors
 from speechbrain_ext.metrics.wer import CharacterErrorRate
 
 #: Of Table I.
 METRICS = ("csig", "cbak", "covl", "pesq")
-#: Figure 2's.
+#: Figure 2, and its SNR.
+PANELS = "spectrograms.png"
 PANELS_SNR = 15.0
 
 _DEBUG_UTTERANCES = 2
@@ -65,7 +67,7 @@ def evaluate_fusion(
     """Evaluate models' folders on noisy speech.
 
     Writes ``results.json``, ``results.md``, ``scores.json``, ``errors.json``,
-    ``cer.png`` and ``spectrograms-SYSTEM.png``, and prints the tables. Run again
+    ``cer.png`` and ``spectrograms*.png``, and prints the tables. Run again
     with the same settings, it takes texts from ``transcripts.jsonl`` and scores
     from ``scores.jsonl``.
 
@@ -73,9 +75,10 @@ def evaluate_fusion(
     ---------
     models : str or Path or sequence of these
         Folders or hub ids, each perhaps with a name, ``NAME=SOURCE``.
-    manifest : str or Path
+    manifest : str or Path or sequence of these
         The test set's CSV manifest, of mixtures or with ``noisy_wav``, and with
-        ``snr``.
+        ``snr``. Each of several gets a subfolder of its file's name, and
+        ``results.json`` has the rows of all.
     results_folder : str or Path
         Where the results go.
     metrics : sequence of str
@@ -88,7 +91,8 @@ def evaluate_fusion(
     n_workers : int or None
         Processes that compute the metrics; None is one a core.
     test_set : str or None
-        The test set's name in the results; None is the manifest's.
+        The test set's name in the results; None is the manifest's, of which
+        there may be several then.
     note : str
         A paragraph for results.md.
     panels : bool
@@ -117,19 +121,31 @@ def evaluate_fusion(
     ...     ["pretrained/fusion-asr-mini"], "test_1.csv", "results"
     ... )  # doctest: +SKIP
     """
-    return evaluate_fusion_systems(
-        load_fusion_systems(models, run_opts),
-        read_mixtures(manifest)[: _DEBUG_UTTERANCES if debug else None],
-        results_folder,
-        metrics=metrics,
-        scored_utterances=scored_utterances,
-        batch_size=batch_size,
-        n_workers=n_workers,
-        test_set=test_set or Path(manifest).stem,
-        note=note,
-        panels=panels,
-        progressbar=progressbar,
-    )
+    several = not isinstance(manifest, (str, Path))
+    test_sets = {
+        Path(file): read_mixtures(file)[: _DEBUG_UTTERANCES if debug else None]
+        for file in (manifest if several else [manifest])
+    }
+    systems = load_fusion_systems(models, run_opts)
+    results, folders = [], []
+    for file, rows in test_sets.items():
+        folders.append(Path(results_folder, file.stem if several else ""))
+        results += evaluate_fusion_systems(
+            systems,
+            rows,
+            folders[-1],
+            metrics=metrics,
+            scored_utterances=scored_utterances,
+            batch_size=batch_size,
+            n_workers=n_workers,
+            test_set=test_set or file.stem,
+            note=note,
+            panels=panels,
+            progressbar=progressbar,
+        )
+    if several:
+        join_results(Path(results_folder) / "results.json", folders)
+    return results
 
 
 def read_mixtures(manifest):
@@ -339,16 +355,17 @@ def _transcribe(systems, rows, transcripts, reader, settings):
 
 
 def draw_panels(systems, rows, folder, reader):
-    """Draw one utterance's spectrograms, a figure a model (Figure 2).
+    """Draw one utterance's spectrograms (Figure 2).
 
-    It is the first of those whose SNR is nearest to 15 dB.
+    It is the first of those whose SNR is nearest to 15 dB. ``spectrograms.png``
+    has each system's output, ``spectrograms-SYSTEM.png`` all that a model makes
+    of it, masks as well.
 
     Arguments
     ---------
     systems : dict
         :class:`~speechbrain_ext.evaluation.fusion_systems.FusionSystem` by
-        name; of each model the first one that is given
-        noisy speech and has a front-end.
+        name.
     rows : list of dict
         As :func:`read_mixtures` reads them.
     folder : str or Path
@@ -361,21 +378,29 @@ def draw_panels(systems, rows, folder, reader):
     >>> draw_panels({}, [{"snr": 5.0}], "results", None)
     """
     row = min(rows, key=lambda row: math.fabs(row["snr"] - PANELS_SNR))
-    drawn = []
+    about = f"{row['ID']}, {row['snr']:g} dB"
+    models, outputs = [], {}
     for name, system in systems.items():
-        if system.output == NOISY or any(
-            system.model is model for model in drawn
-        ):
+        if system.output == NOISY:
             continue
-        drawn.append(system.model)
-        clean, noisy = (signal[None] for signal in reader.load_pair(row))
-        whole = torch.ones(1)
-        found = {
-            CLEAN: system.model.spectrograms(clean, whole)[NOISY],
-            **system.model.spectrograms(noisy, whole),
-        }
-        save_fusion_panels(
-            Path(folder) / f"spectrograms-{name.replace(' ', '-')}.png",
-            {title: one[0].cpu() for title, one in found.items()},
-            f"{name}: {row['ID']}, {row['snr']:g} dB",
-        )
+        found = _spectrograms(system.model, row, reader)
+        if not outputs:
+            outputs = {key: found[key] for key in (CLEAN, NOISY)}
+        outputs[name] = found[system.output]
+        if not any(system.model is model for model in models):
+            models.append(system.model)
+            file = f"spectrograms-{name.replace(' ', '-')}.png"
+            save_fusion_panels(Path(folder) / file, found, f"{name}: {about}")
+    if outputs:
+        save_fusion_panels(Path(folder) / PANELS, outputs, about)
+
+
+def _spectrograms(model, row, reader):
+    """Clean, noisy and enhanced magnitudes, [time, bins] each, and masks."""
+    clean, noisy = (signal[None] for signal in reader.load_pair(row))
+    whole = torch.ones(1)
+    found = {
+        CLEAN: model.spectrograms(clean, whole)[NOISY],
+        **model.spectrograms(noisy, whole),
+    }
+    return {name: one[0].detach().cpu() for name, one in found.items()}

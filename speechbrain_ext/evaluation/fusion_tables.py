@@ -1,7 +1,6 @@
 """Tables I to III of Shi et al. (2021), our numbers beside the paper's."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,16 @@ import numpy as np
 from speechbrain_ext.evaluation import shi2021 as paper
 from speechbrain_ext.evaluation.claims import CER, claims_report, pool_levels
 from speechbrain_ext.evaluation.enhancement_report import COLUMNS
-from speechbrain_ext.evaluation.enhancement_scores import read_scores
+from speechbrain_ext.evaluation.enhancement_scores import EnhancementScores
+from speechbrain_ext.evaluation.generic_enhancement_report import (
+    read_evaluation,
+)
 from speechbrain_ext.evaluation.generic_enhancement_tables import cell, measured
 from speechbrain_ext.evaluation.noisy_speech import spoken_id
 from speechbrain_ext.evaluation.report import markdown_table
-from speechbrain_ext.evaluation.results import write_results
+from speechbrain_ext.evaluation.results import join_results
 from speechbrain_ext.evaluation.significance import as_good_as_best
-from speechbrain_ext.evaluation.word_errors import WordErrors, read_word_errors
+from speechbrain_ext.evaluation.word_errors import WordErrors
 from speechbrain_ext.files import write_texts
 
 _BOLD = """\
@@ -52,10 +54,10 @@ def read_fusion_evaluation(folder):
     ...
     speechbrain_ext.errors.UserError: nowhere/errors.json: not readable as ...
     """
-    folder = Path(folder)
-    errors = read_word_errors(folder / "errors.json")
-    scores = read_scores(folder / "scores.json")
-    return [*errors, *map(_average, scores)]
+    return [
+        _average(one) if isinstance(one, EnhancementScores) else one
+        for one in read_evaluation(folder)
+    ]
 
 
 def _average(scores):
@@ -275,10 +277,5 @@ def write_fusion(folder, evaluations, note="", figures=(), **of_claims):
         "claims.md": claims_report(paper.claims(**of_claims), results, note),
     }
     files = write_texts(folder, texts)
-    rows = [
-        row
-        for place in evaluations.values()
-        for row in json.loads((Path(place) / "results.json").read_text("utf-8"))
-    ]
-    write_results(folder / "results.json", rows)
+    join_results(folder / "results.json", evaluations.values())
     return [*files, folder / "results.json"]

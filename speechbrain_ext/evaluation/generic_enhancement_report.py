@@ -1,6 +1,5 @@
 """tables.md, claims.md, Figure 3 and results.json of paper 3's reproduction."""
 
-import json
 from pathlib import Path
 
 from speechbrain_ext.evaluation import sato2025 as paper
@@ -8,7 +7,7 @@ from speechbrain_ext.evaluation.alpha_figure import save_alpha_figure
 from speechbrain_ext.evaluation.claims import claims_report
 from speechbrain_ext.evaluation.enhancement_scores import read_scores
 from speechbrain_ext.evaluation.generic_enhancement_tables import paper_tables
-from speechbrain_ext.evaluation.results import write_results
+from speechbrain_ext.evaluation.results import join_results
 from speechbrain_ext.evaluation.trial_scores import read_trial_scores
 from speechbrain_ext.evaluation.word_errors import read_word_errors
 from speechbrain_ext.files import write_texts
@@ -106,11 +105,6 @@ def write_generic_enhancement(
         "claims.md": claims_report(paper.claims(**of_claims), results, note),
     }
     files = write_texts(folder, texts)
-    rows = [
-        row
-        for place in dict.fromkeys(map(Path, evaluations.values()))
-        for row in json.loads((place / "results.json").read_text("utf-8"))
-    ]
-    write_results(folder / "results.json", rows)
+    join_results(folder / "results.json", evaluations.values())
     files.append(folder / "results.json")
     return [*files, folder / FIGURE] if drawn else files

@@ -244,3 +244,35 @@ def write_results(path, rows):
     []
     """
     write_text(path, json.dumps(rows, indent=1, allow_nan=False) + "\n")
+
+
+def join_results(path, folders):
+    """Write one results.json of all that several evaluations wrote.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    folders : iterable of (str or Path)
+        Where each evaluation wrote its own; one that comes twice counts once.
+
+    Raises
+    ------
+    UserError
+        When the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "results.json"
+    >>> join_results(file, [])
+    >>> json.loads(file.read_text())
+    []
+    """
+    rows = [
+        row
+        for folder in dict.fromkeys(map(Path, folders))
+        for row in json.loads((folder / "results.json").read_text("utf-8"))
+    ]
+    write_results(path, rows)

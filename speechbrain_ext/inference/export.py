@@ -2,7 +2,6 @@
 
 import io
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.corruption.lost_packets import PACKET_SECONDS
 from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.files import atomic_write, write_text
+from speechbrain_ext.files import copy_file, write_text
 from speechbrain_ext.inference.model_folder import (
     check_model_folder,
     read_resolved,
@@ -453,8 +452,8 @@ model's folder
     whisper = FrozenWhisper(whisper_source, language)
     resolved["back_end"]["source"] = whisper_source
     resolved["back_end"]["language"] = whisper.language
-    with atomic_write(folder / "front_end.safetensors") as temporary:
-        shutil.copyfile(source / "front_end.safetensors", temporary)
+    weights = "front_end.safetensors"
+    copy_file(source / weights, folder / weights)
     out = io.StringIO()
     yaml.dump(resolved, out)
     _write_folder(folder, out.getvalue(), {})

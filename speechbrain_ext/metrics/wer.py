@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 from pathlib import Path
 
 import jiwer
@@ -223,8 +224,8 @@ class WordErrorRate:
         return sum(self.errors) / sum(self.words)
 
 
-def single_spaces(text):
-    """Leave a text as it is, but for spaces at its ends and doubled ones.
+def spoken_characters(text):
+    """Leave out what is written and not spoken: case and punctuation.
 
     Arguments
     ---------
@@ -234,13 +235,14 @@ def single_spaces(text):
     Returns
     -------
     str
+        Letters, digits and apostrophes of any script; single spaces.
 
     Example
     -------
-    >>> single_spaces(" two  words ")
-    'two words'
+    >>> spoken_characters("It's  ten, Peter!"), spoken_characters("你好。")
+    ("it's ten peter", '你好')
     """
-    return " ".join(text.split())
+    return " ".join(re.sub(r"[^\w']|_", " ", text.casefold()).split())
 
 
 class CharacterErrorRate(WordErrorRate):
@@ -263,5 +265,5 @@ class CharacterErrorRate(WordErrorRate):
 
     process = staticmethod(jiwer.process_characters)
 
-    def __init__(self, normalise=single_spaces, name="CER"):
+    def __init__(self, normalise=spoken_characters, name="CER"):
         super().__init__(normalise, name)

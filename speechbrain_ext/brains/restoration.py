@@ -1,5 +1,6 @@
 """The training loop that every recipe shares."""
 
+import math
 from collections import defaultdict
 
 import speechbrain as sb
@@ -27,7 +28,9 @@ class RestorationBrain(sb.Brain):
     front_end : torch.nn.Module
         ``(features, lengths, lost) -> features``; what is trained. With an
         attribute ``takes_waveforms`` that is True, ``(wavs, lengths, lost) ->
-        wavs``, where ``lost`` is bool [batch, time].
+        wavs``, where ``lost`` is bool [batch, time]. One with several outputs
+        returns them by name; its attribute ``output`` names the one that is
+        the repair.
     features : torch.nn.Module
         ``(wavs, lengths) -> [batch, frames, channels]``.
     criteria : dict[str, torch.nn.Module]
@@ -114,6 +117,7 @@ class RestorationBrain(sb.Brain):
         used = {name: criteria[name] for name in self.weights}
         # Here, because a distributed wrapper hides the attribute.
         self.takes_waveforms = getattr(front_end, "takes_waveforms", False)
+        self.output = getattr(front_end, "output", None)
         if self.takes_waveforms and feature_damage is not None:
             raise UserError(
                 f"feature_damage: {feature_damage.name}, and the front-end "
@@ -204,12 +208,14 @@ class RestorationBrain(sb.Brain):
         if not train and isinstance(front_end, DistributedDataParallel):
             # Its forward would wait for processes whose turn it is not.
             front_end = front_end.module
-        repaired_wavs = resynthesise = None
+        repaired_wavs = resynthesise = outputs = None
         if self.takes_waveforms:
             repaired_wavs = front_end(damaged_wavs, lengths, samples)
             repaired = features(repaired_wavs, lengths)
         else:
             repaired = front_end(damaged, frame_lengths, lost)
+            if isinstance(repaired, dict):
+                outputs, repaired = repaired, repaired[self.output]
             resynthesise = getattr(features, "resynthesise", None)
         return Restoration(
             ids=batch.id,
@@ -223,6 +229,7 @@ class RestorationBrain(sb.Brain):
             frame_lengths=frame_lengths,
             lost=lost,
             repaired_wavs=repaired_wavs,
+            outputs=outputs,
             resynthesise=resynthesise,
         )
 
@@ -248,13 +255,28 @@ class RestorationBrain(sb.Brain):
             if self.epoch > self.last_epochs.get(name, self.epoch):
                 continue
             losses = criterion(predictions)
-            self.losses[name].update(
-                zip(predictions.ids, losses.detach().tolist())
-            )
+            values = losses.detach().tolist()
+            if stage == sb.Stage.TRAIN:
+                self._check_finite(name, predictions.ids, values)
+            self.losses[name].update(zip(predictions.ids, values))
             total = total + self.weights[name] * losses.mean()
         if stage != sb.Stage.TRAIN and self.metric is not None:
             self.judged.update(zip(predictions.ids, self._judge(predictions)))
         return total
+
+    def _check_finite(self, name, ids, losses):
+        """Stop before a step that would spoil what was learnt."""
+        wrong = [i for i, loss in zip(ids, losses) if not math.isfinite(loss)]
+        if wrong:
+            kept = "nothing was saved yet"
+            if self.checkpointer is not None:
+                folder = self.checkpointer.checkpoints_dir
+                kept = f"the last checkpoint in {folder} is good"
+            raise UserError(
+                f"epoch {self.epoch}, batch {self.step} ({', '.join(ids)}): "
+                f"{name} is not finite for {', '.join(wrong)}; {kept}; "
+                "expected a lower learning rate, or other speech"
+            )
 
     @torch.no_grad()
     def _judge(self, restoration):

@@ -75,16 +75,7 @@ def _transcribe(arguments):
         )
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: expected 1 up")
-    asr = _load(
-        arguments,
-        "PacketLossASR",
-        "RobustASR",
-        backend=arguments.backend,
-        compute_type=_compute_type(arguments),
-    )
-    if arguments.language is not None:
-        asr.language = arguments.language
-    front_end = arguments.front_end != "none"
+    asr, transcribe = _load_recogniser(arguments)
     bar = tqdm(
         total=len(arguments.files),
         unit="file",
@@ -92,12 +83,63 @@ def _transcribe(arguments):
     )
     with bar:
         for files, signals, lost in _read_batches(asr, arguments):
-            texts = asr.transcribe_signals(
-                signals, lost, front_end, arguments.batch_size
-            )
+            texts = transcribe(signals, lost)
             for spoken in zip(files, texts, signals, lost):
                 _print_text(arguments, *spoken)
             bar.update(len(files))
+
+
+def _load_recogniser(arguments):
+    """A recogniser, and its ``(signals, lost) -> texts``."""
+    from speechbrain_ext.inference.model_folder import interface_name
+
+    bare = arguments.front_end == "none"
+    if interface_name(arguments.model) == "FusionASR":
+        return _load_fusion_recogniser(arguments, bare)
+    if arguments.spectrogram is not None:
+        raise UserError("--spectrogram: expected a model of spectrogram fusion")
+    asr = _load(
+        arguments,
+        "FusionASR",
+        "PacketLossASR",
+        "RobustASR",
+        backend=arguments.backend,
+        compute_type=_compute_type(arguments),
+    )
+    if arguments.language is not None:
+        asr.language = arguments.language
+
+    def transcribe(signals, lost):
+        return asr.transcribe_signals(
+            signals, lost, not bare, arguments.batch_size
+        )
+
+    return asr, transcribe
+
+
+def _load_fusion_recogniser(arguments, bare):
+    for name in ("lost", "language"):
+        if getattr(arguments, name) is not None:
+            raise UserError(
+                f"--{name}: expected none with a model of spectrogram fusion"
+            )
+    if arguments.backend != "torch" or _compute_type(arguments) != "float32":
+        raise UserError(
+            f"--backend {arguments.backend}: expected torch, which runs models "
+            "of spectrogram fusion"
+        )
+    if bare and arguments.spectrogram not in (None, "noisy"):
+        raise UserError(
+            f"--front-end none: gives the recogniser the noisy spectrogram; "
+            f"expected no --spectrogram {arguments.spectrogram} with it"
+        )
+    asr = _load(arguments, "FusionASR")
+    output = "noisy" if bare else arguments.spectrogram
+
+    def transcribe(signals, lost):
+        return asr.transcribe_signals(signals, output, arguments.batch_size)
+
+    return asr, transcribe
 
 
 def _read_batches(asr, arguments):
@@ -167,12 +209,24 @@ def _inpaint(arguments):
 
 
 def _enhance(arguments):
+    from speechbrain_ext.inference.model_folder import interface_name
     from speechbrain_ext.inference.observation import check_observation
 
     check_observation(arguments.observation)
-    enhancer = _load(arguments, "GenericEnhancer", "PerceptualEnhancer")
+    fuses = interface_name(arguments.model) == "FusionASR"
+    if fuses and arguments.observation:
+        raise UserError(
+            "--observation: expected 0 with a model of spectrogram fusion"
+        )
+    if arguments.spectrogram is not None and not fuses:
+        raise UserError("--spectrogram: expected a model of spectrogram fusion")
+    enhancer = _load(
+        arguments, "FusionASR", "GenericEnhancer", "PerceptualEnhancer"
+    )
     enhancer.enhance_file(
-        arguments.input, arguments.output, arguments.observation
+        arguments.input,
+        arguments.output,
+        arguments.spectrogram if fuses else arguments.observation,
     )
 
 

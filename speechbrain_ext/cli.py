@@ -63,8 +63,6 @@ def _transcribe(arguments):
     # Here, and not above, so that --help answers at once.
     from tqdm import tqdm
 
-    from speechbrain_ext.inference import PacketLossASR
-
     if arguments.lost and len(arguments.files) > 1:
         raise UserError(
             f"{arguments.lost}: one lost-packet file for "
@@ -72,6 +70,31 @@ def _transcribe(arguments):
         )
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: expected 1 up")
+    asr, transcribe = _load_recogniser(arguments)
+    bar = tqdm(
+        total=len(arguments.files),
+        unit="file",
+        disable=len(arguments.files) == 1 or not sys.stderr.isatty(),
+    )
+    with bar:
+        for files, signals, lost in _read_batches(asr, arguments):
+            texts = transcribe(signals, lost)
+            for spoken in zip(files, texts, signals, lost):
+                _print_text(arguments, *spoken)
+            bar.update(len(files))
+
+
+def _load_recogniser(arguments):
+    """A recogniser, and its ``(signals, lost) -> texts``."""
+    from speechbrain_ext.inference.model_folder import interface_name
+
+    bare = arguments.front_end == "none"
+    if interface_name(arguments.model) == "FusionASR":
+        return _load_fusion_recogniser(arguments, bare)
+    from speechbrain_ext.inference import PacketLossASR
+
+    if arguments.spectrogram is not None:
+        raise UserError("--spectrogram: expected a model of spectrogram fusion")
     asr = PacketLossASR.from_hparams(
         arguments.model,
         backend=arguments.backend,
@@ -80,20 +103,42 @@ def _transcribe(arguments):
     )
     if arguments.language is not None:
         asr.language = arguments.language
-    front_end = arguments.front_end != "none"
-    bar = tqdm(
-        total=len(arguments.files),
-        unit="file",
-        disable=len(arguments.files) == 1 or not sys.stderr.isatty(),
-    )
-    with bar:
-        for files, signals, lost in _read_batches(asr, arguments):
-            texts = asr.transcribe_signals(
-                signals, lost, front_end, arguments.batch_size
+
+    def transcribe(signals, lost):
+        return asr.transcribe_signals(
+            signals, lost, not bare, arguments.batch_size
+        )
+
+    return asr, transcribe
+
+
+def _load_fusion_recogniser(arguments, bare):
+    from speechbrain_ext.inference import FusionASR
+
+    for name in ("lost", "language"):
+        if getattr(arguments, name) is not None:
+            raise UserError(
+                f"--{name}: expected none with a model of spectrogram fusion"
             )
-            for spoken in zip(files, texts, signals, lost):
-                _print_text(arguments, *spoken)
-            bar.update(len(files))
+    if arguments.backend != "torch" or _compute_type(arguments) != "float32":
+        raise UserError(
+            f"--backend {arguments.backend}: expected torch, which runs models "
+            "of spectrogram fusion"
+        )
+    if bare and arguments.spectrogram not in (None, "noisy"):
+        raise UserError(
+            f"--front-end none: gives the recogniser the noisy spectrogram; "
+            f"expected no --spectrogram {arguments.spectrogram} with it"
+        )
+    asr = FusionASR.from_hparams(
+        arguments.model, run_opts=_run_options(arguments)
+    )
+    output = "noisy" if bare else arguments.spectrogram
+
+    def transcribe(signals, lost):
+        return asr.transcribe_signals(signals, output, arguments.batch_size)
+
+    return asr, transcribe
 
 
 def _read_batches(asr, arguments):
@@ -163,13 +208,26 @@ def _enhance(arguments):
 
     check_observation(arguments.observation)
     interface = _interface(
-        arguments.model, "enhance", "GenericEnhancer", "PerceptualEnhancer"
+        arguments.model,
+        "enhance",
+        "FusionASR",
+        "GenericEnhancer",
+        "PerceptualEnhancer",
     )
+    fuses = interface.__name__ == "FusionASR"
+    if fuses and arguments.observation:
+        raise UserError(
+            "--observation: expected 0 with a model of spectrogram fusion"
+        )
+    if arguments.spectrogram is not None and not fuses:
+        raise UserError("--spectrogram: expected a model of spectrogram fusion")
     enhancer = interface.from_hparams(
         arguments.model, run_opts=_run_options(arguments)
     )
     enhancer.enhance_file(
-        arguments.input, arguments.output, arguments.observation
+        arguments.input,
+        arguments.output,
+        arguments.spectrogram if fuses else arguments.observation,
     )
 
 

@@ -174,6 +174,7 @@ def _add_transcribe(commands):
         metavar="N",
         help="files that are read and decoded together (default: 8)",
     )
+    _add_spectrogram(command)
     _add_backend(command)
     _add_language(command)
     command.add_argument(
@@ -181,6 +182,15 @@ def _add_transcribe(commands):
     )
     command.add_argument(
         "--json", action="store_true", help="one JSON object a line"
+    )
+
+
+def _add_spectrogram(command):
+    command.add_argument(
+        "--spectrogram",
+        choices=["fusion", "mapping", "masking", "noisy"],
+        help="of models of spectrogram fusion: which one is used (default: the "
+        "one that the recogniser was trained with)",
     )
 
 
@@ -199,6 +209,7 @@ def _add_enhance(commands):
         metavar="RATIO",
         help="the input's share in the output, 0 to 1 (default: 0)",
     )
+    _add_spectrogram(command)
 
 
 def _add_repair(command):

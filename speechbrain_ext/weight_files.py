@@ -1,5 +1,7 @@
 """Files of weights: safetensors, written whole, read with clear errors."""
 
+from pathlib import Path
+
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -100,3 +102,29 @@ def save_weights(path, module, half=False):
             save_file(state, temporary, metadata={"format": "pt"})
         except SafetensorError as error:
             raise OSError(str(error)) from error
+
+
+def weights_in(folder, names):
+    """Name the files of weights that a training begins with.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where they are; empty for a training that begins with nothing.
+    names : list of str
+        What they are of.
+
+    Returns
+    -------
+    dict[str, Path]
+
+    Example
+    -------
+    >>> weights_in("model", ["back_end"])
+    {'back_end': PosixPath('model/back_end.safetensors')}
+    >>> weights_in("", ["back_end"])
+    {}
+    """
+    if not folder:
+        return {}
+    return {name: Path(folder) / f"{name}.safetensors" for name in names}

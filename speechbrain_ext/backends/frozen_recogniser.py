@@ -2,12 +2,11 @@
 
 from types import SimpleNamespace
 
-from speechbrain.decoders.seq2seq import S2STransformerGreedySearcher
-
 from speechbrain_ext.backends.frozen import Frozen
 from speechbrain_ext.backends.speechbrain_recogniser import (
     SpeechBrainRecogniser,
 )
+from speechbrain_ext.backends.speech_transformer import TransformerDecoding
 from speechbrain_ext.errors import UserError
 
 
@@ -79,18 +78,13 @@ class FrozenSpeechBrainRecogniser(Frozen, SpeechBrainRecogniser):
         """
         if self.embedding is not None:
             return super().decoder_logits(states, lengths, inputs)
-        ends = (lengths * states.shape[1]).round().int()
-        # Its own is for searching: torch.no_grad() decorates it.
-        decode = type(self.decoder).decode
-        decode = getattr(decode, "__wrapped__", decode)
-        outputs, _ = decode(self.decoder, inputs, states, ends)
-        return self.output(outputs)
+        return TransformerDecoding.decoder_logits(self, states, lengths, inputs)
 
     def _greedy(self):
         if self.embedding is not None:
             return super()._greedy()
-        return S2STransformerGreedySearcher(
-            [self.decoder, self.output],
+        return TransformerDecoding.make_searcher(
+            self,
             bos_index=self.searcher.bos_index,
             eos_index=self.searcher.eos_index,
             min_decode_ratio=self.searcher.min_decode_ratio,

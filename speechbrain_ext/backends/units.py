@@ -76,7 +76,7 @@ class _ListedUnits:
         except KeyError as error:
             raise UserError(
                 f"{self.column}: {error.args[0]!r} in {text[:60]!r}; expected "
-                f"{self._kind} of {' '.join(self._units)}"
+                f"{self._kind} of {' '.join(self._units[:60])}"
             ) from None
 
     def decode(self, indices):
@@ -150,6 +150,144 @@ class Characters(_ListedUnits):
 
     def _join(self, units):
         return "".join(units).replace(_SPACE, " ")
+
+
+class CharacterSet(_ListedUnits):
+    """The characters that a recogniser writes, each one a unit.
+
+    Given, or those of a training set, read when they are first needed: a
+    recipe's YAML file is read before its corpus is prepared.
+
+    Arguments
+    ---------
+    characters : str, optional
+        All of them, the space too where there are words.
+    manifest : str or Path, optional
+        The training set's, in their place.
+    size : int, optional
+        Units at most, the blank among them; a recogniser has so many outputs.
+        Without it, as many as there are characters.
+
+    Raises
+    ------
+    UserError
+        When there is neither; when first used, where there are more than
+        ``size``.
+
+    Example
+    -------
+    >>> units = CharacterSet("abc ")
+    >>> units.encode("a cab"), units.decode([3, 1, 2])
+    ([1, 4, 3, 1, 2], 'cab')
+    >>> units.encode("bad")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: wrd: 'd' in 'bad'; expected characters ...
+    """
+
+    #: The manifest's column that has the texts.
+    column = "wrd"
+    #: What an error rate of these units is called.
+    rate = "CER"
+
+    def __init__(self, characters=None, manifest=None, size=None):
+        if characters is None and (manifest is None or size is None):
+            raise UserError(
+                "characters: none; expected them, or a manifest that has them "
+                "and size"
+            )
+        self._given = characters
+        self._manifest = manifest
+        self._size = size
+        self._kind = "characters"
+
+    @functools.cached_property
+    def characters(self):
+        """str : All of them, in their units' order."""
+        found = self._given
+        if found is None:
+            rows = read_manifest(self._manifest)
+            found = "".join(sorted({c for row in rows for c in row["wrd"]}))
+        if len(set(found)) < len(found):
+            raise UserError("characters: expected each of them once")
+        if self._size is not None and 1 + len(found) > self._size:
+            raise UserError(
+                f"size: is {self._size}; expected {1 + len(found)}, a unit for "
+                "each character and one for the blank, or more"
+            )
+        return found
+
+    @property
+    def _units(self):
+        return self.characters
+
+    @functools.cached_property
+    def _index(self):
+        return {c: index for index, c in enumerate(self.characters, start=1)}
+
+    def __len__(self):
+        """Count the units and the blank."""
+        return self._size or 1 + len(self.characters)
+
+    def _split(self, text):
+        return list(text)
+
+    def _join(self, units):
+        return "".join(units)
+
+    def decode(self, indices):
+        """Turn indices into a text.
+
+        Arguments
+        ---------
+        indices : list of int
+            Without a beginning or an end; what stands for no character is left
+            out.
+
+        Returns
+        -------
+        str
+        """
+        return super().decode(
+            [index for index in indices if index <= len(self.characters)]
+        )
+
+
+def check_characters(units, manifests):
+    """Check, before a training starts, that a recogniser can write all of it.
+
+    Arguments
+    ---------
+    units : CharacterSet
+        What it writes.
+    manifests : sequence of (str or Path)
+        The training set's and others.
+
+    Raises
+    ------
+    UserError
+        For a character that is none of them: with its utterance.
+
+    Example
+    -------
+    >>> check_characters(CharacterSet("ab"), ["nowhere.csv"])
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere.csv: ...
+    """
+    for manifest in manifests:
+        for row in read_manifest(manifest):
+            for character in row["wrd"]:
+                if character not in units.characters:
+                    raise UserError(
+                        f"{manifest}: utterance {row['ID']} has "
+                        f"{character!r}; expected characters of "
+                        f"{_shorten(units.characters)}"
+                    )
+
+
+def _shorten(text):
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
 class WordPieces:

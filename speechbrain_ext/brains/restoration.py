@@ -1,5 +1,6 @@
 """The training loop that every recipe shares."""
 
+import math
 from collections import defaultdict
 
 import speechbrain as sb
@@ -27,7 +28,9 @@ class RestorationBrain(sb.Brain):
     front_end : torch.nn.Module
         ``(features, lengths, lost) -> features``; what is trained. With an
         attribute ``takes_waveforms`` that is True, ``(wavs, lengths, lost) ->
-        wavs``, where ``lost`` is bool [batch, time].
+        wavs``, where ``lost`` is bool [batch, time]. One with several outputs
+        returns them by name; its attribute ``output`` names the one that is
+        the repair.
     features : torch.nn.Module
         ``(wavs, lengths) -> [batch, frames, channels]``.
     criteria : dict[str, torch.nn.Module]
@@ -58,6 +61,9 @@ class RestorationBrain(sb.Brain):
     scheduler_class : callable, optional
         ``optimizer -> torch learning rate scheduler``, stepped every epoch;
         ``ReduceLROnPlateau`` is told the validation's loss.
+    update_scheduler : callable, optional
+        Called with the optimiser after every update, such as SpeechBrain's
+        ``NoamScheduler``.
     train_loggers : sequence of speechbrain.utils.train_logger.TrainLogger
         Each is given every epoch's losses and word error rate.
     **kwargs
@@ -103,6 +109,7 @@ class RestorationBrain(sb.Brain):
         valid_rate=None,
         last_epochs={},
         scheduler_class=None,
+        update_scheduler=None,
         train_loggers=(),
         **kwargs,
     ):
@@ -110,6 +117,7 @@ class RestorationBrain(sb.Brain):
         used = {name: criteria[name] for name in self.weights}
         # Here, because a distributed wrapper hides the attribute.
         self.takes_waveforms = getattr(front_end, "takes_waveforms", False)
+        self.output = getattr(front_end, "output", None)
         if self.takes_waveforms and feature_damage is not None:
             raise UserError(
                 f"feature_damage: {feature_damage.name}, and the front-end "
@@ -133,6 +141,7 @@ class RestorationBrain(sb.Brain):
         self.valid_rate = valid_rate
         self.last_epochs = last_epochs
         self.scheduler_class = scheduler_class
+        self.update_scheduler = update_scheduler
         self.train_loggers = train_loggers
         self.epoch = 0
         self.resumed_losses = {}
@@ -199,12 +208,14 @@ class RestorationBrain(sb.Brain):
         if not train and isinstance(front_end, DistributedDataParallel):
             # Its forward would wait for processes whose turn it is not.
             front_end = front_end.module
-        repaired_wavs = resynthesise = None
+        repaired_wavs = resynthesise = outputs = None
         if self.takes_waveforms:
             repaired_wavs = front_end(damaged_wavs, lengths, samples)
             repaired = features(repaired_wavs, lengths)
         else:
             repaired = front_end(damaged, frame_lengths, lost)
+            if isinstance(repaired, dict):
+                outputs, repaired = repaired, repaired[self.output]
             resynthesise = getattr(features, "resynthesise", None)
         return Restoration(
             ids=batch.id,
@@ -218,6 +229,7 @@ class RestorationBrain(sb.Brain):
             frame_lengths=frame_lengths,
             lost=lost,
             repaired_wavs=repaired_wavs,
+            outputs=outputs,
             resynthesise=resynthesise,
         )
 
@@ -243,13 +255,28 @@ class RestorationBrain(sb.Brain):
             if self.epoch > self.last_epochs.get(name, self.epoch):
                 continue
             losses = criterion(predictions)
-            self.losses[name].update(
-                zip(predictions.ids, losses.detach().tolist())
-            )
+            values = losses.detach().tolist()
+            if stage == sb.Stage.TRAIN:
+                self._check_finite(name, predictions.ids, values)
+            self.losses[name].update(zip(predictions.ids, values))
             total = total + self.weights[name] * losses.mean()
         if stage != sb.Stage.TRAIN and self.metric is not None:
             self.judged.update(zip(predictions.ids, self._judge(predictions)))
         return total
+
+    def _check_finite(self, name, ids, losses):
+        """Stop before a step that would spoil what was learnt."""
+        wrong = [i for i, loss in zip(ids, losses) if not math.isfinite(loss)]
+        if wrong:
+            kept = "nothing was saved yet"
+            if self.checkpointer is not None:
+                folder = self.checkpointer.checkpoints_dir
+                kept = f"the last checkpoint in {folder} is good"
+            raise UserError(
+                f"epoch {self.epoch}, batch {self.step} ({', '.join(ids)}): "
+                f"{name} is not finite for {', '.join(wrong)}; {kept}; "
+                "expected a lower learning rate, or other speech"
+            )
 
     @torch.no_grad()
     def _judge(self, restoration):
@@ -269,6 +296,23 @@ class RestorationBrain(sb.Brain):
             lengths=restoration.frame_lengths,
         )
         return zip(texts, restoration.texts)
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Anneal the learning rate after an update, where that is asked for.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        outputs : Restoration
+            What :meth:`compute_forward` returned.
+        loss : torch.Tensor
+            What :meth:`compute_objectives` returned.
+        should_step : bool
+            Whether there was an update.
+        """
+        if should_step and self.update_scheduler is not None:
+            self.update_scheduler(self.optimizer)
 
     def evaluate_batch(self, batch, stage):
         """Evaluate a batch on one of the processes.
@@ -444,6 +488,9 @@ class RestorationBrain(sb.Brain):
         self.scheduler = None
         if self.scheduler_class is not None:
             self.scheduler = self.scheduler_class(self.optimizer)
+        if self.update_scheduler is not None:
+            # For the first update: it warms up.
+            self.update_scheduler(self.optimizer)
         if self.checkpointer is None:
             return
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
@@ -454,6 +501,10 @@ class RestorationBrain(sb.Brain):
             custom_load_hook=_load_losses,
             optional_load=True,
         )
+        if self.update_scheduler is not None:
+            self.checkpointer.add_recoverable(
+                "update_scheduler", self.update_scheduler
+            )
         if self.scheduler is not None:
             self.checkpointer.add_recoverable(
                 "scheduler",

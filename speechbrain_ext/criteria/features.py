@@ -39,6 +39,8 @@ class FeatureDistance(torch.nn.Module):
     ---------
     power : int
         1 for absolute, 2 for squared differences (L1, L2).
+    output : str, optional
+        Which of a front-end's named outputs; what is repaired if not given.
 
     Example
     -------
@@ -52,9 +54,10 @@ class FeatureDistance(torch.nn.Module):
     tensor([1., 1.])
     """
 
-    def __init__(self, power=1):
+    def __init__(self, power=1, output=None):
         super().__init__()
         self.power = power
+        self.output = output
 
     def forward(self, restoration):
         """Compare what was repaired with what was clean.
@@ -69,6 +72,9 @@ class FeatureDistance(torch.nn.Module):
         torch.Tensor
             [batch], one loss an utterance.
         """
-        difference = (restoration.clean - restoration.repaired).abs()
+        repaired = restoration.repaired
+        if self.output is not None:
+            repaired = restoration.outputs[self.output]
+        difference = (restoration.clean - repaired).abs()
         difference = difference**self.power
         return mean_until_end(difference.mean(dim=2), restoration.frame_lengths)

@@ -32,6 +32,9 @@ class Restoration:
     repaired_wavs : torch.Tensor, optional
         [batch, time], what a front-end that takes waveforms made of
         ``damaged_wavs``; None where the front-end takes features.
+    outputs : dict[str, torch.Tensor], optional
+        All that a front-end with several outputs gave, by their names;
+        ``repaired`` is one of them.
     resynthesise : callable, optional
         ``(feats, wavs, lengths) -> wavs``, where the front-end takes features
         that there is a way back from.
@@ -66,6 +69,7 @@ class Restoration:
     frame_lengths: torch.Tensor
     lost: torch.Tensor
     repaired_wavs: torch.Tensor | None = None
+    outputs: dict | None = None
     resynthesise: Callable | None = None
 
     def repaired_waveforms(self):

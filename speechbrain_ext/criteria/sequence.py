@@ -24,7 +24,13 @@ class _SequenceCriterion(torch.nn.Module):
         self.back_end = back_end
 
     def _states(self, restoration):
-        return represent_repaired(restoration, self.back_end, ["encoder"])[0]
+        """What the encoder gives, and relative lengths of that."""
+        states = represent_repaired(restoration, self.back_end, ["encoder"])[0]
+        lengths = restoration.frame_lengths
+        if hasattr(self.back_end, "state_lengths"):
+            frames = restoration.repaired.shape[1]
+            lengths = self.back_end.state_lengths(lengths, frames)
+        return states, lengths
 
 
 class DecoderNll(_SequenceCriterion):
@@ -65,12 +71,10 @@ class DecoderNll(_SequenceCriterion):
         torch.Tensor
             [batch]: the mean over an utterance's units, in nats.
         """
-        states = self._states(restoration)
+        states, lengths = self._states(restoration)
         inputs, targets = self.back_end.encode_text(restoration.texts)
         inputs, targets = inputs.to(states.device), targets.to(states.device)
-        logits = self.back_end.decoder_logits(
-            states, restoration.frame_lengths, inputs
-        )
+        logits = self.back_end.decoder_logits(states, lengths, inputs)
         losses = F.cross_entropy(
             logits.float().transpose(1, 2),
             targets,
@@ -119,11 +123,11 @@ class Ctc(_SequenceCriterion):
             [batch]: an utterance's loss by its units, in nats; 0 for one that
             has more units than frames.
         """
-        states = self._states(restoration)
+        states, lengths = self._states(restoration)
         units = self.back_end.units
         rows = [units.encode(text) for text in restoration.texts]
         counts = torch.tensor([len(row) for row in rows])
-        frames = restoration.frame_lengths.cpu() * states.shape[1]
+        frames = lengths.cpu() * states.shape[1]
         losses = F.ctc_loss(
             self.back_end.ctc(states).float().log_softmax(-1).transpose(0, 1),
             torch.tensor([unit for row in rows for unit in row]),
@@ -238,8 +242,7 @@ class Alignment(_SequenceCriterion):
         torch.Tensor
             [batch], one loss an utterance.
         """
-        states = self._states(restoration)
-        lengths = restoration.frame_lengths
+        states, lengths = self._states(restoration)
         energies = restoration.clean.float().mean(dim=2)
         if energies.shape[1] != states.shape[1]:
             energies = F.adaptive_avg_pool1d(energies, states.shape[1])

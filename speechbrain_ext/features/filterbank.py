@@ -1,4 +1,4 @@
-"""Log-mel filterbanks on top of log magnitudes."""
+"""Log-mel filterbanks on top of magnitudes and of their logarithms."""
 
 import torch
 import torchaudio
@@ -6,16 +6,17 @@ import torchaudio
 from speechbrain_ext.audio import SAMPLE_RATE
 
 
-class LogMelOfLogMagnitude(torch.nn.Module):
-    """Log-mel energies of log(1 + magnitude) features (paper 1, Table V).
+class LogMelOfMagnitude(torch.nn.Module):
+    """Log-mel energies of magnitudes (paper 4, section III-C).
 
     What an enhancer repairs are magnitudes; a recogniser behind it that wants
-    filterbanks gets them from there, with gradients.
+    filterbanks gets them from there, with gradients. A frame's are its own: no
+    other frame and no padding counts.
 
     Arguments
     ---------
     n_mels : int
-        Triangular filters; the paper tries 40 and 80.
+        Triangular filters; paper 4: 80.
     n_bins : int
         Bins of the magnitudes.
     sample_rate : int
@@ -23,7 +24,7 @@ class LogMelOfLogMagnitude(torch.nn.Module):
 
     Example
     -------
-    >>> LogMelOfLogMagnitude(40)(torch.zeros(1, 10, 257)).shape
+    >>> LogMelOfMagnitude(40)(torch.zeros(1, 10, 257)).shape
     torch.Size([1, 10, 40])
     """
 
@@ -43,13 +44,44 @@ class LogMelOfLogMagnitude(torch.nn.Module):
         Arguments
         ---------
         feats : torch.Tensor
+            [batch, frames, bins].
+
+        Returns
+        -------
+        torch.Tensor
+            [batch, frames, mels], float32.
+        """
+        with torch.autocast(feats.device.type, enabled=False):
+            power = feats.float().square()
+            return (power @ self.filters + self.FLOOR).log()
+
+
+class LogMelOfLogMagnitude(LogMelOfMagnitude):
+    """Log-mel energies of log(1 + magnitude) features (paper 1, Table V).
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As :class:`LogMelOfMagnitude` takes them; paper 1 tries 40 and 80 mels.
+
+    Example
+    -------
+    >>> LogMelOfLogMagnitude(40)(torch.zeros(1, 10, 257)).shape
+    torch.Size([1, 10, 40])
+    """
+
+    def forward(self, feats):
+        """Compute the filterbanks.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
             [batch, frames, bins], log(1 + magnitude).
 
         Returns
         -------
         torch.Tensor
-            [batch, frames, mels].
+            [batch, frames, mels], float32.
         """
         with torch.autocast(feats.device.type, enabled=False):
-            power = feats.float().expm1().square()
-            return (power @ self.filters + self.FLOOR).log()
+            return super().forward(feats.float().expm1())

@@ -103,7 +103,39 @@ class LogMagnitude(torch.nn.Module):
             [batch, frames, bins], float32.
         """
         with torch.autocast(wavs.device.type, enabled=False):
-            return self.spectrum(wavs, lengths).abs().log1p()
+            return self.of_magnitudes(self.spectrum(wavs, lengths).abs())
+
+    @staticmethod
+    def of_magnitudes(magnitudes):
+        """Turn magnitudes into features.
+
+        Arguments
+        ---------
+        magnitudes : torch.Tensor
+            Of any shape, 0 and more.
+
+        Returns
+        -------
+        torch.Tensor
+            The same shape.
+        """
+        return magnitudes.log1p()
+
+    @staticmethod
+    def to_magnitudes(feats):
+        """Turn features into magnitudes.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            The same shape.
+        """
+        return feats.expm1()
 
     def relative_frames(self, lengths, samples, frames):
         """Say where utterances end, in relative frames.
@@ -157,7 +189,7 @@ class LogMagnitude(torch.nn.Module):
         with torch.autocast(wavs.device.type, enabled=False):
             noisy = self.spectrum(wavs, lengths)
             phases = noisy / noisy.abs().clamp(min=1e-8)
-            repaired = feats.float().expm1() * phases
+            repaired = self.to_magnitudes(feats.float()) * phases
             # The last frames of a batch reach past what istft gives back.
             samples = wavs.shape[1]
             wavs = torch.istft(
@@ -195,3 +227,52 @@ class LogMagnitude(torch.nn.Module):
         [0.0, 0.0, 0.0, 0.39, 0.99, 1.0, 0.72]
         """
         return window_share(lost_samples, self.window, self.hop_length, frames)
+
+
+class Magnitude(LogMagnitude):
+    """Magnitudes of the spectrum (paper 4, section IV).
+
+    Arguments
+    ---------
+    *args, **kwargs
+        As :class:`LogMagnitude` takes them; the paper has its defaults.
+
+    Example
+    -------
+    >>> wavs, lengths = torch.randn(1, 16000), torch.ones(1)
+    >>> magnitudes = Magnitude()(wavs, lengths)
+    >>> torch.allclose(magnitudes.log1p(), LogMagnitude()(wavs, lengths))
+    True
+    """
+
+    @staticmethod
+    def of_magnitudes(magnitudes):
+        """Leave magnitudes as they are.
+
+        Arguments
+        ---------
+        magnitudes : torch.Tensor
+            Of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            The same.
+        """
+        return magnitudes
+
+    @staticmethod
+    def to_magnitudes(feats):
+        """Leave magnitudes as they are.
+
+        Arguments
+        ---------
+        feats : torch.Tensor
+            Of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            The same.
+        """
+        return feats

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from speechbrain_ext import __version__
 from speechbrain_ext.backends.weights import resolve
@@ -63,6 +64,17 @@ modules:
 pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
     loadables:
         front_end: *front_end
+"""
+
+# Modules of the front-end are files of their own: stages begin with them.
+_FUSION_INTERFACE = """
+# What the interface asks for.
+modules:
+    features: *features
+    front_end: *front_end
+    back_end: *back_end
+pretrainer: !new:speechbrain_ext.inference.model_folder.SafetensorsPretrainer
+    loadables:
 """
 
 # An inpainter's features carry their statistics.
@@ -295,6 +307,52 @@ def export_robust_asr(experiment_folder, modules, folder=None, half=False):
     _write_folder(folder, text + _BACK_END, trained, "RobustASR", half)
 
 
+def export_fusion_asr(experiment_folder, modules, folder=None, half=False):
+    """Write the folder that ``FusionASR.from_hparams`` loads.
+
+    Arguments
+    ---------
+    experiment_folder : str or Path
+        A recipe's output folder; its ``hyperparams.yaml`` says what the pieces
+        are.
+    modules : dict
+        A brain's modules; ``front_end`` and ``back_end`` among them.
+    folder : str or Path, optional
+        Where to write ``hyperparams.yaml``, ``back_end.safetensors``, those of
+        the front-end's modules (``enhancement`` and ``fusion``) and
+        ``config.json``; the experiment folder's ``model`` if not given.
+    half : bool
+        Store the weights in float16, to ship them.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read or written.
+
+    Example
+    -------
+    >>> export_fusion_asr("nowhere", {"front_end": torch.nn.Identity()})
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/hyperparams.yaml: cannot be ...
+    """
+    folder = Path(folder or Path(experiment_folder) / "model")
+    resolved = read_resolved(experiment_folder)
+    parts = dict(unwrap(modules["front_end"]).named_children())
+    names = [*parts, "features", "front_end", "units", "back_end"]
+    units = unwrap(modules["back_end"]).units
+    # What a manifest said, in its place.
+    resolved["units"].pop("manifest", None)
+    resolved["units"]["characters"] = DoubleQuotedScalarString(units.characters)
+    text = _dump(
+        "A recogniser of noisy speech.", resolved, names, ("beam_size",)
+    )
+    text += _FUSION_INTERFACE
+    trained = {**parts, "back_end": modules["back_end"]}
+    text += "".join(f"        {name}: *{name}\n" for name in trained)
+    _write_folder(folder, text, trained, "FusionASR", half)
+
+
 def export_modules(experiment_folder, modules, names, half=False):
     """Write the weights of a brain's modules, for a later stage.
 
@@ -305,7 +363,8 @@ def export_modules(experiment_folder, modules, names, half=False):
     modules : dict
         A brain's modules.
     names : dict[str, str]
-        A module's name in the brain, and that of its ``.safetensors`` file.
+        A module's name in the brain, or one within it (``front_end.fusion``),
+        and that of its ``.safetensors`` file.
     half : bool
         Store the weights in float16, to ship them.
 
@@ -325,9 +384,14 @@ def export_modules(experiment_folder, modules, names, half=False):
     """
     _save_modules(
         Path(experiment_folder) / "model",
-        {file: modules[name] for name, file in names.items()},
+        {file: _submodule(modules, name) for name, file in names.items()},
         half,
     )
+
+
+def _submodule(modules, name):
+    name, _, inner = name.partition(".")
+    return unwrap(modules[name]).get_submodule(inner)
 
 
 def unwrap(module):
@@ -507,6 +571,10 @@ def _pieces(title, experiment_folder, names, settings=()):
     With the plain values of those settings that the recipe has.
     """
     resolved = read_resolved(experiment_folder)
+    return _dump(title, resolved, names, settings)
+
+
+def _dump(title, resolved, names, settings=()):
     out = io.StringIO()
     for name in names:
         # An alias is plain YAML; a !ref would need HyperPyYAML to be read.

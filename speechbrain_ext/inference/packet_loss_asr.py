@@ -23,6 +23,7 @@ from speechbrain_ext.inference.silence import (
     load_with_silence,
     silent_runs,
     split_at_pauses,
+    transcribe_windows,
 )
 
 #: 16-bit audio of fewer than two steps is silence, dithered or not.
@@ -294,25 +295,17 @@ class PacketLossASR(Pretrained):
             for index, (signal, gone) in enumerate(zip(signals, lost))
             for start, end in split_at_pauses(signal, gone)
         ]
-        # Windows of similar length together: padding is work in vain.
-        order = sorted(range(len(windows)), key=lambda i: len(windows[i][1]))
-        texts = [""] * len(windows)
-        for first in range(0, len(order), batch_size):
-            members = order[first : first + batch_size]
-            _, wavs, gone = zip(*(windows[member] for member in members))
+
+        def transcribe(wavs, gone):
             samples = torch.tensor([len(wav) for wav in wavs])
-            found = self._transcribe_windows(
+            return self._transcribe_windows(
                 pad_sequence(wavs, batch_first=True),
                 samples / samples.max().clamp(min=1),
                 pad_sequence(gone, batch_first=True),
                 front_end,
             )
-            for member, text in zip(members, found):
-                texts[member] = text
-        found = [[] for _ in signals]
-        for (index, _, _), text in zip(windows, texts):
-            found[index].append(text)
-        return [" ".join(text for text in own if text) for own in found]
+
+        return transcribe_windows(transcribe, windows, len(signals), batch_size)
 
     def transcribe_batch(self, wavs, lengths, lost=None, front_end=True):
         """Transcribe a batch.

@@ -1,4 +1,4 @@
-"""Digital silence and pauses in a waveform."""
+"""Digital silence and pauses in a waveform, and recognition between pauses."""
 
 import torch
 import torchaudio
@@ -145,3 +145,43 @@ def _loudness(signal, lost):
     return torch.where(
         received > 0.2, energy / received.clamp(min=0.2), torch.inf
     )
+
+
+def transcribe_windows(transcribe, windows, n_signals, batch_size):
+    """Transcribe the windows of several signals, those of one length together.
+
+    Arguments
+    ---------
+    transcribe : callable
+        Given a batch's windows, what else they have in further arguments, each
+        a sequence; returns their texts.
+    windows : list of tuple
+        A signal's index, a window of it, [time], and what else there is.
+    n_signals : int
+        How many signals there are.
+    batch_size : int
+        Windows at once.
+
+    Returns
+    -------
+    list of str
+        A text a signal.
+
+    Example
+    -------
+    >>> windows = [(0, [1, 2]), (1, [3]), (0, [])]
+    >>> transcribe_windows(lambda wavs: map(str, wavs), windows, 2, 2)
+    ['[1, 2] []', '[3]']
+    """
+    # Windows of similar length together: padding is work in vain.
+    order = sorted(range(len(windows)), key=lambda i: len(windows[i][1]))
+    texts = [""] * len(windows)
+    for first in range(0, len(order), batch_size):
+        members = order[first : first + batch_size]
+        _, *batch = zip(*(windows[member] for member in members))
+        for member, text in zip(members, transcribe(*batch)):
+            texts[member] = text
+    found = [[] for _ in range(n_signals)]
+    for (index, *_), text in zip(windows, texts):
+        found[index].append(text)
+    return [" ".join(text for text in own if text) for own in found]

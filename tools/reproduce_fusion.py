@@ -49,7 +49,7 @@ MANIFESTS = {paper.TEST_1: "test_1", paper.TEST_2: "test_2"}
 #: The stages that come before joint training.
 ENHANCEMENT, SEPARATE = "enhancement", "fusion"
 FIGURE = "figure_2.png"
-_STAGES = {
+_JOINT_FILES = {
     paper.MAPPING: "mini_joint_mapping.yaml",
     paper.MASKING: "mini_joint_masking.yaml",
     paper.FUSION: "mini_joint_fusion.yaml",
@@ -112,7 +112,7 @@ SIZES = {
 
 # CPU seconds, roughly: of training, for a second of speech; to read an utterance,
 # to score how it sounds.
-_ENHANCING, _FUSING, _JOINT, _RECOGNISING = 0.03, 0.03, 0.06, 0.03
+_ENHANCING, _FUSING, _JOINT = 0.03, 0.03, 0.06
 _READING, _SCORING = 0.1, 0.3
 
 
@@ -186,36 +186,30 @@ class Reproduction:
 
     def joint_trainings(self):
         """Steps that train a front-end and the recogniser each (eq. 7)."""
-        separate = self.model(SEPARATE)
         steps = [
-            self._training(
-                paper.joint(front_end, beta),
-                _STAGES[front_end],
-                self.size.epochs[2],
-                _JOINT,
-                {
-                    "enhance_folder": separate,
-                    "fusion_folder": separate,
-                    "asr_folder": self.recogniser,
-                    "beta": beta,
-                },
-                (separate, self.recogniser),
+            self._joint(
+                paper.joint(front_end, beta), _JOINT_FILES[front_end], beta=beta
             )
             for beta in sorted(paper.BETAS, reverse=True)
             for front_end in paper.FRONT_ENDS
             if beta == paper.BETA or front_end in self.size.weighted
         ]
-        return [*steps, self._noisy()]
+        # The recogniser hears noisy speech, and its front-end is not used.
+        noisy = _JOINT_FILES[paper.FUSION]
+        return [*steps, self._joint(paper.NOISY, noisy, output="noisy")]
 
-    def _noisy(self):
-        """Train the recogniser on noisy speech, without any front-end."""
+    def _joint(self, name, hparams, **overrides):
+        separate = self.model(SEPARATE)
+        folders = {"enhance_folder": separate, "asr_folder": self.recogniser}
+        if hparams == _JOINT_FILES[paper.FUSION]:
+            folders["fusion_folder"] = separate
         return self._training(
-            paper.NOISY,
-            "mini_pretrain_asr.yaml",
+            name,
+            hparams,
             self.size.epochs[2],
-            _RECOGNISING,
-            {"asr_folder": self.recogniser, "train_on_noise": True},
-            (self.recogniser,),
+            _JOINT,
+            {**folders, **overrides},
+            (separate, self.recogniser),
         )
 
     def _training(self, name, hparams, epochs, cost, overrides=None, inputs=()):

@@ -49,7 +49,10 @@ def test_each_system_is_what_its_name_says(plan, settings):
     assert list(found) == [*joint, paper.NOISY]
     for name in joint:
         assert found[name]["beta"] == (0.5 if name.endswith("0.5") else 1)
-        assert found[name]["gamma"] == 0
+        assert found[name].get("gamma", 0) == 0
+        output = found[name].get("output", name.partition("_")[0].lower())
+        assert output == name.partition("_")[0].lower()
+    assert found[paper.NOISY]["output"] == "noisy"
 
 
 def test_each_model_is_made_before_it_is_used(plan):

@@ -10,11 +10,11 @@ import importlib
 
 from speechbrain_ext.errors import UserError
 
-_PACKAGE = "speechbrain_ext."
-
 #: What ``interface`` in a config.json may be, and where that class is.
 INTERFACES = {
-    f"{_PACKAGE}inference.{name}": f"{_PACKAGE}inference.{module}.{name}"
+    f"speechbrain_ext.inference.{name}": (
+        f"speechbrain_ext.inference.{module}.{name}"
+    )
     for module, name in (
         ("generic_enhancer", "GenericEnhancer"),
         ("inpainter", "Inpainter"),
@@ -26,35 +26,34 @@ INTERFACES = {
 
 #: What ``!new:`` in a hyperparams.yaml may make.
 CLASSES = frozenset(
-    _PACKAGE + name
-    for name in (
-        "backends.fine_tuned.FineTunedWhisper",
-        "backends.whisper.FrozenWhisper",
-        "features.log_magnitude.LogMagnitude",
-        "features.segment_log_magnitude.SegmentLogMagnitude",
-        "features.waveform.Waveform",
-        "features.whisper_log_mel.WhisperLogMel",
-        "frontends.adaptation_unet.AdaptationUNet",
-        "frontends.concealment.LinearPrediction",
-        "frontends.concealment.MelInterpolation",
-        "frontends.concealment.RepeatPacket",
-        "frontends.concealment.TwoSidedPrediction",
-        "frontends.context_mapper.ContextDNN",
-        "frontends.context_mapper.ContextWideResNet",
-        "frontends.conv_tasnet.ConvTasNetEnhancer",
-        "frontends.identity.Identity",
-        "frontends.inpainting_unet.InpaintingUNet",
-        "frontends.light_adapter.LightAdapter",
-        "frontends.recurrent_concealer.RecurrentConcealer",
-        "frontends.spectral.SpectralFrontEnd",
-        "frontends.wide_resnet.WideResNetEnhancer",
-        "inference.model_folder.SafetensorsPretrainer",
+    (
+        "speechbrain_ext.backends.fine_tuned.FineTunedWhisper",
+        "speechbrain_ext.backends.whisper.FrozenWhisper",
+        "speechbrain_ext.features.log_magnitude.LogMagnitude",
+        "speechbrain_ext.features.segment_log_magnitude.SegmentLogMagnitude",
+        "speechbrain_ext.features.waveform.Waveform",
+        "speechbrain_ext.features.whisper_log_mel.WhisperLogMel",
+        "speechbrain_ext.frontends.adaptation_unet.AdaptationUNet",
+        "speechbrain_ext.frontends.concealment.LinearPrediction",
+        "speechbrain_ext.frontends.concealment.MelInterpolation",
+        "speechbrain_ext.frontends.concealment.RepeatPacket",
+        "speechbrain_ext.frontends.concealment.TwoSidedPrediction",
+        "speechbrain_ext.frontends.context_mapper.ContextDNN",
+        "speechbrain_ext.frontends.context_mapper.ContextWideResNet",
+        "speechbrain_ext.frontends.conv_tasnet.ConvTasNetEnhancer",
+        "speechbrain_ext.frontends.identity.Identity",
+        "speechbrain_ext.frontends.inpainting_unet.InpaintingUNet",
+        "speechbrain_ext.frontends.light_adapter.LightAdapter",
+        "speechbrain_ext.frontends.recurrent_concealer.RecurrentConcealer",
+        "speechbrain_ext.frontends.spectral.SpectralFrontEnd",
+        "speechbrain_ext.frontends.wide_resnet.WideResNetEnhancer",
+        "speechbrain_ext.inference.model_folder.SafetensorsPretrainer",
     )
 )
 
 #: What runs a recogniser of the table in CTranslate2. Not for models to name.
 IN_CTRANSLATE2 = {
-    f"{_PACKAGE}backends.{of_torch}": f"{_PACKAGE}backends.{fast}"
+    f"speechbrain_ext.backends.{of_torch}": f"speechbrain_ext.backends.{fast}"
     for of_torch, fast in (
         ("whisper.FrozenWhisper", "ctranslate2_decoder.CTranslate2Whisper"),
         (

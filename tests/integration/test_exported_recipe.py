@@ -36,7 +36,7 @@ def test_a_recipe_trains_without_this_package(
     ran = run_program(
         [
             "train.py",
-            *few_steps(tmp_path / "out", "--debug", "--test_rates=[]"),
+            *few_steps(tmp_path / "out", "--debug"),
         ],
         checkout / RECIPE,
         PYTHONPATH=path,
@@ -46,6 +46,8 @@ def test_a_recipe_trains_without_this_package(
     assert (model / "front_end.safetensors").is_file()
     interface = json.loads((model / "config.json").read_text())["interface"]
     assert interface == "speechbrain.inference.robust.PacketLossASR"
+    # The model's folder was loaded, and evaluated.
+    assert (tmp_path / "out" / "results.json").is_file()
     text = (model / "hyperparams.yaml").read_text()
     assert "!new:speechbrain.lobes.models.frontends." in text
     assert "speechbrain_ext." not in text

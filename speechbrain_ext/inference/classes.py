@@ -16,6 +16,7 @@ INTERFACES = {
         f"speechbrain_ext.inference.{module}.{name}"
     )
     for module, name in (
+        ("fusion_asr", "FusionASR"),
         ("generic_enhancer", "GenericEnhancer"),
         ("inpainter", "Inpainter"),
         ("packet_loss_asr", "PacketLossASR"),
@@ -28,8 +29,12 @@ INTERFACES = {
 CLASSES = frozenset(
     (
         "speechbrain_ext.backends.fine_tuned.FineTunedWhisper",
+        "speechbrain_ext.backends.speech_transformer.FrozenSpeechTransformer",
+        "speechbrain_ext.backends.speech_transformer.SpeechTransformer",
+        "speechbrain_ext.backends.units.CharacterSet",
         "speechbrain_ext.backends.whisper.FrozenWhisper",
         "speechbrain_ext.features.log_magnitude.LogMagnitude",
+        "speechbrain_ext.features.log_magnitude.Magnitude",
         "speechbrain_ext.features.segment_log_magnitude.SegmentLogMagnitude",
         "speechbrain_ext.features.waveform.Waveform",
         "speechbrain_ext.features.whisper_log_mel.WhisperLogMel",
@@ -46,6 +51,9 @@ CLASSES = frozenset(
         "speechbrain_ext.frontends.light_adapter.LightAdapter",
         "speechbrain_ext.frontends.recurrent_concealer.RecurrentConcealer",
         "speechbrain_ext.frontends.spectral.SpectralFrontEnd",
+        "speechbrain_ext.frontends.spectrogram_fusion.MappingMasking",
+        "speechbrain_ext.frontends.spectrogram_fusion.MinimumDifferenceMasks",
+        "speechbrain_ext.frontends.spectrogram_fusion.SpectrogramFusion",
         "speechbrain_ext.frontends.wide_resnet.WideResNetEnhancer",
         "speechbrain_ext.inference.model_folder.SafetensorsPretrainer",
     )

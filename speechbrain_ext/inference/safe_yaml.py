@@ -32,6 +32,8 @@ _PLAIN_TAGS = {
 }
 #: An argument of this name is another model's id on the hub.
 _SOURCE = "source"
+#: The key of a training set's file, which characters can be taken from.
+_MANIFEST = "manifest"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -258,8 +260,17 @@ def _check_keys(node, file):
         if key.value in seen:
             raise _refusal(file, key, f"{key.value}: is given twice")
         seen.add(key.value)
-        if key.value == _SOURCE and node.tag.startswith(_NEW):
+        if not node.tag.startswith(_NEW):
+            continue
+        if key.value == _SOURCE:
             _check_source(value, file)
+        if key.value == _MANIFEST:
+            raise _refusal(
+                file,
+                key,
+                f"{_MANIFEST}: names a training set; expected what a model "
+                "takes from it (characters)",
+            )
 
 
 def _check_source(node, file):

@@ -92,6 +92,21 @@ KINDS = {
         "Recognition Model for Single-Channel Enhancement and Robust ASR*, "
         "2021.",
     ),
+    "FusionASR": Kind(
+        task=_ASR,
+        tags=("robust-asr", "speech-enhancement", "spectrogram-fusion"),
+        summary="A recogniser behind a network that makes two enhanced "
+        "spectrograms of noisy speech, by mapping and by masking, and joins "
+        "them bin by bin.",
+        metrics=("cer", "pesq"),
+        call='model.transcribe_file("example.wav")',
+        command=_TRANSCRIBE,
+        limits="One speaker at a time, at 16 kHz. It writes the characters and "
+        "the kind of sentences that it was trained on.",
+        citation="Shi, Wang, Li, Fan, Dang, Kawahara: *Spectrograms "
+        "Fusion-based End-to-end Robust Automatic Speech Recognition*, APSIPA "
+        "2021.",
+    ),
     "PerceptualEnhancer": Kind(
         task=_AUDIO,
         tags=("speech-enhancement", "perceptual-loss"),

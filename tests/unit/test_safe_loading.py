@@ -118,6 +118,11 @@ HOSTILE = {
         "    manifest: CANARY",
         "!new:speechbrain_ext.backends.labels.ManifestLabels",
     ),
+    "characters of a file here": (
+        "x: !new:speechbrain_ext.backends.units.CharacterSet\n"
+        "    manifest: CANARY\n    size: 9",
+        "manifest",
+    ),
     "a recogniser that runs its own source's YAML": (
         "x: !new:speechbrain_ext.backends.speechbrain_recogniser."
         "SpeechBrainRecogniser\n    source: evil/model",

@@ -619,6 +619,9 @@ def exported_pieces(file):
     yaml = YAML()
     resolved = yaml.load(resolve_references(io.StringIO(text)).getvalue())
     names = ("features", "front_end", "back_end")
+    if "units" in resolved and resolved["units"].pop("manifest", None):
+        # As export_fusion_asr does.
+        resolved["units"]["characters"] = "abc"
     out = io.StringIO()
     yaml.dump({name: resolved[name] for name in names if name in resolved}, out)
     return out.getvalue()

@@ -110,6 +110,7 @@ def _load_recogniser(arguments):
         asr.language = arguments.language
 
     def transcribe(signals, lost):
+        """Recognise a batch of files."""
         return asr.transcribe_signals(
             signals, lost, not bare, arguments.batch_size
         )
@@ -137,6 +138,7 @@ def _load_fusion_recogniser(arguments, bare):
     output = "noisy" if bare else arguments.spectrogram
 
     def transcribe(signals, lost):
+        """Recognise a batch of files."""
         return asr.transcribe_signals(signals, output, arguments.batch_size)
 
     return asr, transcribe

@@ -227,6 +227,7 @@ class FusionASR(FrontEndInterface):
         """
 
         def transcribe(wavs):
+            """Recognise a batch of chunks."""
             samples = torch.tensor([len(wav) for wav in wavs])
             return self.transcribe_batch(
                 pad_sequence(wavs, batch_first=True),
@@ -347,6 +348,7 @@ class FusionASR(FrontEndInterface):
         signal = load_audio(path)
 
         def enhance(start, end):
+            """Enhance a chunk."""
             chunk = signal[None, start:end]
             return self.enhance_batch(chunk, torch.ones(1), output)[0].cpu()
 

@@ -297,6 +297,7 @@ class PacketLossASR(Pretrained):
         ]
 
         def transcribe(wavs, gone):
+            """Recognise a batch of chunks."""
             samples = torch.tensor([len(wav) for wav in wavs])
             return self._transcribe_windows(
                 pad_sequence(wavs, batch_first=True),

@@ -276,10 +276,13 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
             min_decode_ratio=0.0,
             max_decode_ratio=1.0,
         )
-        hypotheses = searcher(states, self.state_lengths(lengths, frames))[0]
+        relative = self.state_lengths(lengths, frames)
+        hypotheses = searcher(states, relative)[0]
+        # The search stops where the longest utterance of the batch must.
+        limits = (relative * states.shape[1]).round().int().tolist()
         return [
-            self.units.decode([i for i in indices if i != BLANK])
-            for indices in hypotheses
+            self.units.decode([i for i in indices[:limit] if i != BLANK])
+            for indices, limit in zip(hypotheses, limits)
         ]
 
 

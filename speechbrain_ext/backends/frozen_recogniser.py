@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 
 from speechbrain_ext.backends.frozen import Frozen
+from speechbrain_ext.backends.speech_transformer import TransformerDecoding
 from speechbrain_ext.backends.speechbrain_recogniser import (
     SpeechBrainRecogniser,
 )
-from speechbrain_ext.backends.speech_transformer import TransformerDecoding
 from speechbrain_ext.errors import UserError
 
 

@@ -6,6 +6,7 @@ from speechbrain.decoders.seq2seq import (
     S2STransformerGreedySearcher,
 )
 from speechbrain.lobes.models.transformer.TransformerASR import TransformerASR
+from speechbrain.nnet.linear import Linear
 from speechbrain.processing.features import InputNormalization
 from torch import nn
 
@@ -170,7 +171,8 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
             causal=False,
             max_length=max_length,
         )
-        self.output = nn.Linear(d_model, len(units))
+        # The beam search asks SpeechBrain's own layer for its size.
+        self.output = Linear(len(units), input_size=d_model)
         self.ctc = nn.Linear(d_model, len(units))
 
     def state_lengths(self, lengths, frames):

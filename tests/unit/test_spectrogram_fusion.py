@@ -352,12 +352,13 @@ def make_brain(criterion, folder=None, **settings):
 
 def data():
     from speechbrain.dataio.batch import PaddedBatch
+    from speechbrain.dataio.dataloader import SaveableDataLoader
 
     items = [
         {"id": name, "sig": 0.1 * torch.randn(2048), "wrd": "a"}
         for name in "abc"
     ]
-    return [PaddedBatch([item]) for item in items]
+    return SaveableDataLoader(items, collate_fn=PaddedBatch)
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(

@@ -14,7 +14,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo reproduce-packet-loss reproduce-perceptual \
-	reproduce-inpainting reproduce-ssl-mse reproduce-fusion test lint clean
+	reproduce-inpainting reproduce-ssl-mse reproduce-fusion docs test lint \
+	clean
 
 help:
 	@echo "make setup   install the pinned packages into $(VENV) (about 6 GB)"
@@ -29,6 +30,7 @@ help:
 	@echo "             the SSL-MSE paper's tables, figure and claims"
 	@echo "make reproduce-fusion [ARGS=--quick]"
 	@echo "             the spectrogram-fusion paper's tables, figure and claims"
+	@echo "make docs    build the documentation into site/, warnings are errors"
 	@echo "make test    check the style, then run every test and docstring example"
 	@echo "make lint    check the style alone"
 	@echo "make clean   remove $(VENV) and caches; results and data stay"
@@ -57,7 +59,7 @@ $(STAMP): pyproject.toml constraints.txt
 		setuptools cython numpy
 	$(RUN) -m pip install --constraint constraints.txt --no-build-isolation \
 		--use-pep517 \
-		--editable '.[base,bench,ctranslate2,demo,dev,kaldi,lexicon,metrics]'
+		--editable '.[base,bench,ctranslate2,demo,dev,docs,kaldi,lexicon,metrics]'
 	@$(RUN) -m pip install --constraint constraints.txt --no-build-isolation \
 		--use-pep517 --editable '.[pesq]' || echo "warning: pesq was not built;" \
 		"it needs a C compiler and Python's headers. All else works, but" \
@@ -87,6 +89,9 @@ reproduce-ssl-mse: setup
 
 reproduce-fusion: setup
 	$(RUN) tools/reproduce_fusion.py $(ARGS)
+docs: setup
+	$(RUN) -m sphinx -W --keep-going -q -d site/.doctrees docs site
+	@echo "site/index.html"
 
 lint: setup
 	$(RUN) -m ruff check
@@ -94,9 +99,11 @@ lint: setup
 	$(RUN) -m yamllint --no-warnings .
 	$(RUN) -m codespell_lib
 
+# A process a core, one thread each: most tests are too small for two threads.
 test: lint
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 \
+		--dist worksteal
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build site docs/_pages *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """The ``speechbrain-ext`` command."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -45,18 +46,22 @@ def _compute_type(arguments):
 
 
 def _run_options(arguments):
-    if not arguments.device:
+    device = arguments.device
+    if not device:
         return None
     import torch
 
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        # Of the processes on a machine, each has a card.
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
-        torch.empty(0, device=arguments.device)
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"--device {arguments.device}: cannot be used ({reason})"
+            f"--device {device}: cannot be used ({reason})"
         ) from error
-    return {"device": arguments.device}
+    return {"device": device}
 
 
 def _transcribe(arguments):
@@ -91,15 +96,15 @@ def _load_recogniser(arguments):
     bare = arguments.front_end == "none"
     if interface_name(arguments.model) == "FusionASR":
         return _load_fusion_recogniser(arguments, bare)
-    from speechbrain_ext.inference import PacketLossASR
-
     if arguments.spectrogram is not None:
         raise UserError("--spectrogram: expected a model of spectrogram fusion")
-    asr = PacketLossASR.from_hparams(
-        arguments.model,
+    asr = _load(
+        arguments,
+        "FusionASR",
+        "PacketLossASR",
+        "RobustASR",
         backend=arguments.backend,
         compute_type=_compute_type(arguments),
-        run_opts=_run_options(arguments),
     )
     if arguments.language is not None:
         asr.language = arguments.language
@@ -113,8 +118,6 @@ def _load_recogniser(arguments):
 
 
 def _load_fusion_recogniser(arguments, bare):
-    from speechbrain_ext.inference import FusionASR
-
     for name in ("lost", "language"):
         if getattr(arguments, name) is not None:
             raise UserError(
@@ -130,9 +133,7 @@ def _load_fusion_recogniser(arguments, bare):
             f"--front-end none: gives the recogniser the noisy spectrogram; "
             f"expected no --spectrogram {arguments.spectrogram} with it"
         )
-    asr = FusionASR.from_hparams(
-        arguments.model, run_opts=_run_options(arguments)
-    )
+    asr = _load(arguments, "FusionASR")
     output = "noisy" if bare else arguments.spectrogram
 
     def transcribe(signals, lost):
@@ -175,26 +176,30 @@ def _print_text(arguments, file, text, signal, lost):
         print(f"{file}: {text}", flush=True)
 
 
-def _interface(source, command, *wanted):
-    """Find the class of a model, and refuse others before it is loaded."""
-    from speechbrain_ext import inference
+def _loader(arguments):
+    """What loads the models that are named: those of strangers run nothing."""
+    from speechbrain_ext.inference.loading import load, load_trusted
+
+    return load_trusted if arguments.trust_model else load
+
+
+def _load(arguments, *wanted, **options):
+    """Load the model, if it is of a kind that the command can use."""
     from speechbrain_ext.inference.model_folder import interface_name
 
-    name = interface_name(source)
+    name = interface_name(arguments.model)
     if name not in wanted:
         raise UserError(
-            f"{source}: is a model of the kind {name}; expected one of the "
-            f"kind {' or '.join(wanted)}, for {command}"
+            f"{arguments.model}: is a model of the kind {name}; expected one "
+            f"of the kind {' or '.join(wanted)}, for {arguments.command}"
         )
-    return getattr(inference, name)
+    return _loader(arguments)(
+        arguments.model, run_opts=_run_options(arguments), **options
+    )
 
 
 def _inpaint(arguments):
-    interface = _interface(arguments.model, "inpaint", "Inpainter")
-    inpainter = interface.from_hparams(
-        arguments.model, run_opts=_run_options(arguments)
-    )
-    inpainter.inpaint_file(
+    _load(arguments, "Inpainter").inpaint_file(
         arguments.input,
         arguments.output,
         mask=arguments.mask,
@@ -204,25 +209,19 @@ def _inpaint(arguments):
 
 
 def _enhance(arguments):
+    from speechbrain_ext.inference.model_folder import interface_name
     from speechbrain_ext.inference.observation import check_observation
 
     check_observation(arguments.observation)
-    interface = _interface(
-        arguments.model,
-        "enhance",
-        "FusionASR",
-        "GenericEnhancer",
-        "PerceptualEnhancer",
-    )
-    fuses = interface.__name__ == "FusionASR"
+    fuses = interface_name(arguments.model) == "FusionASR"
     if fuses and arguments.observation:
         raise UserError(
             "--observation: expected 0 with a model of spectrogram fusion"
         )
     if arguments.spectrogram is not None and not fuses:
         raise UserError("--spectrogram: expected a model of spectrogram fusion")
-    enhancer = interface.from_hparams(
-        arguments.model, run_opts=_run_options(arguments)
+    enhancer = _load(
+        arguments, "FusionASR", "GenericEnhancer", "PerceptualEnhancer"
     )
     enhancer.enhance_file(
         arguments.input,
@@ -284,10 +283,13 @@ def _evaluate(arguments):
             takes.append(_evaluate_fusion)
         if evaluate not in takes and getattr(arguments, name):
             raise UserError(f"--{name}: expected models of enhancement with it")
-    evaluate(arguments)
+    from speechbrain_ext.evaluation.sharding import shared_evaluation
+
+    with shared_evaluation() as shards:
+        evaluate(arguments, shards)
 
 
-def _evaluate_masks(arguments):
+def _evaluate_masks(arguments, shards):
     from speechbrain_ext.corpora.prepare import prepare_test_set
     from speechbrain_ext.corruption.masks import KINDS
     from speechbrain_ext.evaluation.inpainting import SIZES, evaluate_inpainting
@@ -299,7 +301,9 @@ def _evaluate_masks(arguments):
         )
     if len(arguments.seeds) > 1:
         raise UserError("--seeds: expected one for models of inpainting")
-    manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
+    manifest, name, _ = shards.once(
+        prepare_test_set, arguments.data, arguments.out
+    )
     evaluate_inpainting(
         arguments.model,
         manifest,
@@ -310,10 +314,12 @@ def _evaluate_masks(arguments):
         batch_size=arguments.batch_size,
         test_set=arguments.test_set or name,
         run_opts=_run_options(arguments),
+        shards=shards,
+        load=_loader(arguments),
     )
 
 
-def _evaluate_enhancement(arguments):
+def _evaluate_enhancement(arguments, shards):
     from speechbrain_ext.evaluation.enhancement import (
         RECOGNISER,
         SIGNAL_METRICS,
@@ -324,7 +330,7 @@ def _evaluate_enhancement(arguments):
         raise UserError(
             "--validation: expected --observations, the ratios to choose from"
         )
-    manifest, name = _noisy_test_set(arguments)
+    manifest, name = _noisy_test_set(arguments, shards)
     evaluate_enhancement(
         arguments.model,
         manifest,
@@ -338,10 +344,12 @@ def _evaluate_enhancement(arguments):
         observations=arguments.observations or (0.0,),
         validation=arguments.validation,
         run_opts=_run_options(arguments),
+        shards=shards,
+        load=_loader(arguments),
     )
 
 
-def _noisy_test_set(arguments):
+def _noisy_test_set(arguments, shards):
     """Find the manifest of noisy speech, or mix it; and name the test set."""
     from speechbrain_ext.corpora.mixing import mix_test_set
     from speechbrain_ext.corpora.prepare import prepare_test_set
@@ -350,9 +358,12 @@ def _noisy_test_set(arguments):
         raise UserError(
             "--rates: expected none, as noisy recordings have their own SNRs"
         )
-    manifest, name, _ = prepare_test_set(arguments.data, arguments.out)
+    manifest, name, _ = shards.once(
+        prepare_test_set, arguments.data, arguments.out
+    )
     if arguments.noise:
-        manifest = mix_test_set(
+        manifest = shards.once(
+            mix_test_set,
             manifest,
             arguments.noise,
             arguments.snrs,
@@ -362,10 +373,10 @@ def _noisy_test_set(arguments):
     return manifest, name
 
 
-def _evaluate_fusion(arguments):
+def _evaluate_fusion(arguments, shards):
     from speechbrain_ext.evaluation.fusion import METRICS, evaluate_fusion
 
-    manifest, name = _noisy_test_set(arguments)
+    manifest, name = _noisy_test_set(arguments, shards)
     evaluate_fusion(
         arguments.model,
         manifest,
@@ -374,10 +385,11 @@ def _evaluate_fusion(arguments):
         batch_size=arguments.batch_size,
         test_set=arguments.test_set or name,
         run_opts=_run_options(arguments),
+        shards=shards,
     )
 
 
-def _evaluate_packet_loss(arguments):
+def _evaluate_packet_loss(arguments, shards):
     from speechbrain_ext.corpora.prepare import prepare_test_set
     from speechbrain_ext.corruption.loss_models import (
         GilbertElliottLoss,
@@ -391,8 +403,8 @@ def _evaluate_packet_loss(arguments):
 
     if arguments.noise:
         raise UserError("--noise: expected models of enhancement with it")
-    manifest, name, traces = prepare_test_set(
-        arguments.data, arguments.out, arguments.language
+    manifest, name, traces = shards.once(
+        prepare_test_set, arguments.data, arguments.out, arguments.language
     )
     rates = arguments.rates
     if traces is None:
@@ -418,7 +430,36 @@ def _evaluate_packet_loss(arguments):
         compute_type=_compute_type(arguments),
         language=arguments.language,
         run_opts=_run_options(arguments),
+        shards=shards,
+        load=_loader(arguments),
     )
+
+
+def _publish(arguments):
+    from speechbrain_ext.publishing.folder import Publication
+    from speechbrain_ext.publishing.hub import publish
+
+    files, place = publish(
+        arguments.results,
+        Publication(
+            arguments.repo,
+            arguments.license,
+            arguments.language,
+            arguments.datasets,
+            arguments.system,
+            arguments.example,
+        ),
+        arguments.out,
+        arguments.push,
+        arguments.private,
+    )
+    width = max(len(name) for name, _ in files)
+    for name, size in files:
+        print(f"{name:{width}}  {size:>12,} bytes")
+    done = "pushed in one commit" if arguments.push else "not pushed"
+    total = sum(size for _, size in files)
+    print(f"{arguments.repo}: {len(files)} files, {total:,} bytes, {done}")
+    print(place)
 
 
 _RUN = {
@@ -427,6 +468,7 @@ _RUN = {
     "inpaint": _inpaint,
     "corrupt": _corrupt,
     "evaluate": _evaluate,
+    "publish": _publish,
 }
 
 if __name__ == "__main__":

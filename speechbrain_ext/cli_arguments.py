@@ -78,7 +78,12 @@ examples:
       --data test_1.csv --out results
 
 Writes results.json and results.md, of lost packets also the figure. What is
-finished is kept: run it again with the same settings and it goes on.
+finished is kept: run it again with the same settings and it goes on. Several
+processes share the work, on one machine or many, with the same results:
+
+  torchrun --nproc_per_node=4 -m speechbrain_ext.cli evaluate ...
+
+(--device cuda gives each of them its own card.)
 
 Models of enhancement are measured on pairs of clean and noisy recordings
 (PESQ, STOI, composite measures, and the WER of an unadapted Whisper), those of
@@ -87,11 +92,26 @@ on noisy recordings with known SNRs (the CER of each output, the composite measu
 and PESQ); a model's config.json says what it is.
 """
 
+_PUBLISH_EPILOG = """\
+examples:
+  speechbrain-ext publish results/mini/1 --repo ORG/NAME
+  speechbrain-ext publish results/mini/1 --repo ORG/NAME --push
+  speechbrain-ext publish pretrained/ssl-mse-mini --repo ORG/NAME --out hub/mine
+
+Makes a folder that holds all that others need: the model's settings without any
+code, weights as safetensors, tokenizer, config.json, a recording to try it on, and
+a model card with the results. A README.md of yours in the results folder is kept
+and completed. Without --push it stops there and lists what would be uploaded; with
+it, one commit goes to the hub. The token is the hub's own (hf auth login, or
+HF_TOKEN); HF_ENDPOINT names another hub.
+"""
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage before it."""
 
     def error(self, message):
+        """Say in one line what is wrong."""
         raise UserError(f"{message}; see {self.prog} --help")
 
 
@@ -122,6 +142,7 @@ def make_parser():
         _add_inpaint,
         _add_corrupt,
         _add_evaluate,
+        _add_publish,
     ):
         add(commands)
     return parser
@@ -177,9 +198,7 @@ def _add_transcribe(commands):
     _add_spectrogram(command)
     _add_backend(command)
     _add_language(command)
-    command.add_argument(
-        "--device", metavar="DEVICE", help="for example cpu or cuda:0"
-    )
+    _add_loading(command)
     command.add_argument(
         "--json", action="store_true", help="one JSON object a line"
     )
@@ -226,9 +245,7 @@ def _add_repair(command):
         metavar="SOURCE",
         help="a model's folder or a hub id",
     )
-    command.add_argument(
-        "--device", metavar="DEVICE", help="for example cpu or cuda:0"
-    )
+    _add_loading(command)
 
 
 def _add_inpaint(commands):
@@ -389,8 +406,81 @@ def _add_evaluate(commands):
     command.add_argument("--test-set", metavar="NAME", help="in the results")
     _add_backend(command)
     _add_language(command)
+    _add_loading(command)
+
+
+def _add_publish(commands):
+    command = _add_command(
+        commands,
+        "publish",
+        "make a model ready for others, and push it to the hub",
+        _PUBLISH_EPILOG,
+    )
+    command.add_argument(
+        "results",
+        metavar="RESULTS_FOLDER",
+        help="a recipe's output folder, or a model's folder",
+    )
+    command.add_argument(
+        "--repo", required=True, metavar="ORG/NAME", help="on the hub"
+    )
+    command.add_argument(
+        "--push", action="store_true", help="upload it, in one commit"
+    )
+    command.add_argument(
+        "--private",
+        action="store_true",
+        help="a repository that is made now is hidden from others",
+    )
+    command.add_argument(
+        "--out",
+        metavar="DIR",
+        help="a new folder for what is published (default: hub/NAME, or with "
+        "--push a temporary one)",
+    )
+    command.add_argument(
+        "--example",
+        metavar="FILE",
+        help="a recording to try it on (default: example.wav in the results "
+        "folder, or an utterance of its test.csv)",
+    )
+    command.add_argument(
+        "--system",
+        metavar="NAME",
+        help="the model's in results.json (default: what the training or the "
+        "folder is called)",
+    )
+    command.add_argument(
+        "--license",
+        metavar="NAME",
+        help="of the weights, as the hub names it (default: the README.md's, "
+        "or apache-2.0)",
+    )
+    command.add_argument(
+        "--language",
+        nargs="+",
+        metavar="CODE",
+        help="(default: the README.md's, or the model's)",
+    )
+    command.add_argument(
+        "--datasets",
+        nargs="+",
+        metavar="NAME",
+        help="what it was trained on (default: the README.md's, or the "
+        "training's)",
+    )
+
+
+def _add_loading(command):
     command.add_argument(
         "--device", metavar="DEVICE", help="for example cpu or cuda:0"
+    )
+    command.add_argument(
+        "--trust-model",
+        action="store_true",
+        help="load the model as SpeechBrain does, which runs whatever its YAML "
+        "file says: for your own models that are built on a folder of this "
+        "machine or on a recogniser of SpeechBrain's",
     )
 
 

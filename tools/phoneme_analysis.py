@@ -86,6 +86,7 @@ def make_lookup(file):
     lexicon = cmu_lexicon() if file is None else read_lexicon(file)
 
     def phones_of(word):
+        """Look a word's phones up."""
         phones, unknown = text_to_phones(word, lexicon)
         return None if unknown else phones
 

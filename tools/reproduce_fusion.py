@@ -272,6 +272,7 @@ class Reproduction:
         )
 
         def unchanged(model, **settings):
+            """Give the recogniser recordings as they are."""
             return FusionSystem(model, scored=False, **settings)
 
         bare = load_fusion_model(self.recogniser)

@@ -343,6 +343,8 @@ class Reproduction:
             rates = [rate for rate in rates if rate in self.size.rates]
             command = [
                 *(sys.executable, "-m", "speechbrain_ext.cli", "evaluate"),
+                # They were trained here, on whatever Whisper there is.
+                "--trust-model",
                 *("--data", str(data), "--out", str(folder)),
                 *("--test-set", name, "--backend", self.backend),
                 "--model",

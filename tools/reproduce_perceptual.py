@@ -452,6 +452,7 @@ class Reproduction:
         )
 
         def load(stage, name):
+            """Load a system's model."""
             return load_enhancement_system(
                 self.system(stage, name) / "model", None, self.backend
             )

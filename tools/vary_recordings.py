@@ -127,6 +127,7 @@ def vary(out, speech, noise, scenes, seed, workers):
     rows, recordings = read_manifest(speech), find_noises(noise)
 
     def vary_row(row):
+        """Vary a recording."""
         rng = generator(seed, row["ID"])
         if rng.random() < UNVARIED:
             return row
@@ -135,10 +136,12 @@ def vary(out, speech, noise, scenes, seed, workers):
         return {**row, "wav": path}
 
     def clips(rng):
+        """Draw a recording."""
         chosen = recordings[rng.integers(len(recordings))]
         return load_audio(chosen["wav"]).double().numpy()
 
     def scene_row(number):
+        """Make a scene of several voices."""
         name = f"scene-{number:04d}"
         signal = make_scene(generator(seed, name), clips)
         path = out / "scenes" / f"{name}.wav"

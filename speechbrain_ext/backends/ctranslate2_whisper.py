@@ -34,15 +34,18 @@ class _Reader:
         self.data, self.position = memoryview(data), 0
 
     def take(self, count):
+        """Read the next bytes."""
         if self.position + count > len(self.data):
             raise EOFError
         self.position += count
         return self.data[self.position - count : self.position]
 
     def unpack(self, layout):
+        """Read the next numbers."""
         return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
     def string(self):
+        """Read the next string."""
         (length,) = self.unpack("<H")
         return bytes(self.take(length)).rstrip(b"\0").decode()
 

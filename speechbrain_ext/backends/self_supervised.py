@@ -148,6 +148,7 @@ class FrozenSelfSupervisedModel(Frozen, nn.Module):
 
 def _keep(found, name):
     def hook(module, inputs, output):
+        """Keep what the layer gives."""
         found[name] = output[0] if isinstance(output, tuple) else output
 
     return hook

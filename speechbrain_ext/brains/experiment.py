@@ -101,6 +101,7 @@ def _step_limit(known):
 @contextlib.contextmanager
 def _one_line_errors(parser):
     def fail(message):
+        """Say in one line what is wrong."""
         raise UserError(f"command line: {message}")
 
     parser.error = fail
@@ -265,40 +266,6 @@ def start_experiment(script, hparams_file, run_opts, overrides):
     return hparams
 
 
-def fit(brain, hparams, train, valid):
-    """Train a Brain on two splits, by what every recipe's YAML file has.
-
-    Arguments
-    ---------
-    brain : speechbrain.Brain
-        Learns.
-    hparams : dict
-        Has ``epoch_counter``, ``train_loader_opts`` and ``valid_loader_opts``.
-    train, valid : torch.utils.data.Dataset
-        The splits.
-
-    Example
-    -------
-    >>> from types import SimpleNamespace
-    >>> def show(epochs, train, valid, **loader_options):
-    ...     print(list(epochs), train, valid)
-    >>> hparams = {
-    ...     "epoch_counter": range(1, 3),
-    ...     "train_loader_opts": {},
-    ...     "valid_loader_opts": {},
-    ... }
-    >>> fit(SimpleNamespace(fit=show), hparams, ["a", "b"], ["c"])
-    [1, 2] ['a', 'b'] ['c']
-    """
-    brain.fit(
-        hparams["epoch_counter"],
-        train,
-        valid,
-        train_loader_kwargs=hparams["train_loader_opts"],
-        valid_loader_kwargs=hparams["valid_loader_opts"],
-    )
-
-
 def run(main):
     """Run a train.py's main function as a command.
 
@@ -314,20 +281,34 @@ def run(main):
     # oneDNN keeps code and buffers for each of 1024 shapes, and in training each
     # batch has another one: gigabytes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-    with exit_on_user_error():
-        try:
-            main(*parse_arguments())
-            ddp_barrier()
-        finally:
-            # A process that exits inside its group may be aborted by the
-            # group's threads, and torchrun takes that for a failure.
-            grouped = torch.distributed.is_initialized()
-            if grouped:
-                torch.distributed.destroy_process_group()
+    with exit_on_user_error(), leave_processes():
+        main(*parse_arguments())
+        ddp_barrier()
+
+
+@contextlib.contextmanager
+def leave_processes():
+    """Leave the group of processes at the end, and end this one then.
+
+    A process that exits inside its group may be aborted by the group's threads,
+    and torchrun takes that for a failure.
+
+    Example
+    -------
+    >>> with leave_processes():
+    ...     "alone"
+    'alone'
+    """
+    try:
+        yield
+    finally:
+        grouped = torch.distributed.is_initialized()
         if grouped:
-            # Some of them outlive it: what exits by itself still does, but the
-            # threads are not destructed.
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+            torch.distributed.destroy_process_group()
+    if grouped:
+        # Some of the threads outlive it: what exits by itself still does, but
+        # they are not destructed.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

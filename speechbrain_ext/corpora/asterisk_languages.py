@@ -229,6 +229,7 @@ def _replace(old, new, text):
     """Replace whole words, keeping a capital at their start."""
 
     def in_case(match):
+        """Keep a capital a capital."""
         return new[0].upper() + new[1:] if match[0][0].isupper() else new
 
     # A phrase may end within a word (ocupad-o, -a); a word may not.

@@ -198,6 +198,7 @@ def mini_noises(minutes, seed):
     final = cache_folder() / f"mini-noise-{minutes:g}-minutes-seed-{seed}"
 
     def make(partial):
+        """Fill the folder with noises and their manifest."""
         speech = speak_babble(cache_folder() / "mini-babble", seed, 2.0)
         manifest = make_mini_noise(partial, speech, minutes=minutes, seed=seed)
         rows = read_rows(manifest, NOISE_COLUMNS)

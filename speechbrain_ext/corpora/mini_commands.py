@@ -205,6 +205,7 @@ def random_command(rng, intent, split):
     phrasings = INTENTS[intent][split]
 
     def fill(slot):
+        """Draw a word for a slot."""
         words = SLOTS[slot[1]]
         return words[int(rng.integers(len(words)))]
 

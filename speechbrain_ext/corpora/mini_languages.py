@@ -307,6 +307,7 @@ def random_sentence(rng, language):
     used = set()
 
     def entry(slot):
+        """Draw a word that the sentence does not have yet."""
         while True:
             choices = words[slot[1]]
             drawn = choices[rng.integers(len(choices))]

@@ -129,6 +129,7 @@ def write_clips(folder, speech, kinds, minutes, seed, n_workers=None):
     plan = [clip for kind in kinds for clip in _plan(kind, minutes, seed)]
 
     def write(clip):
+        """Make a clip, write it, and give its row."""
         kind, number, n_samples, rng = clip
         signal = _level(make_noise(kind, rng, n_samples, speech))
         name = f"{kind}-{number:03d}"

@@ -56,6 +56,7 @@ def _fan(rng, n_samples, speech):
     octaves = rng.uniform(0.1, 0.4, count)
 
     def decibels(hertz):
+        """Give the filter's gains at these frequencies."""
         distance = numpy.log2(numpy.maximum(hertz, 1)[:, None] / centres)
         bumps = gains * numpy.exp(-0.5 * (distance / octaves) ** 2)
         return _tilt(hertz, slope) + bumps.sum(axis=1)

@@ -193,6 +193,7 @@ def _resample(foreign, description):
     """Write 16 kHz versions of files, by where they shall be."""
 
     def convert(item):
+        """Resample a recording that is not there yet."""
         source, target = item
         # Each is written whole or not at all, so what is there is done.
         if not target.is_file() or newest([target]) < newest([source]):

@@ -176,6 +176,7 @@ class RepresentationDistance(torch.nn.Module):
 
     def _clean(self, restoration):
         def compute():
+            """Represent the clean speech."""
             return self._weigh(
                 self.model.representations(
                     restoration.clean, restoration.frame_lengths, self.layers

@@ -420,6 +420,7 @@ def _line(comparison, found, decided):
         scale, decimals, margin = 1, COLUMNS[comparison.metric][1], -margin
 
     def signed(value):
+        """Write a number with its sign."""
         return f"{scale * value:+.{decimals}f}" if value else "0"
 
     if found is None:

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from speechbrain_ext.audio import SAMPLE_RATE, load_audio
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.evaluation.sharding import ALONE
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class TestSet:
         packets = sum(-(-n // packet_samples) for n in self.n_samples)
         return lost.sum().item() / packets
 
-    def transcribe(self, system, damage, lost, on_batch=None):
+    def transcribe(self, system, damage, lost, on_batch=None, shards=ALONE):
         """Recognise all utterances without their lost packets.
 
         Arguments
@@ -153,6 +154,8 @@ class TestSet:
             bool [utterances, packets], as the damage draws it.
         on_batch : callable or None
             Called with the number of utterances after each batch.
+        shards : Shards
+            The processes that share the batches.
 
         Returns
         -------
@@ -161,7 +164,7 @@ class TestSet:
         """
         texts = {}
         repeats = damage.packet_samples // system.asr.packet_samples
-        for batch in self.batches:
+        for batch in shards.own(self.batches):
             wavs = [load_audio(self.rows[index]["wav"]) for index in batch]
             samples = torch.tensor([len(wav) for wav in wavs])
             wavs = pad_sequence(wavs, batch_first=True)
@@ -176,7 +179,7 @@ class TestSet:
             texts.update(zip(names, found, strict=True))
             if on_batch is not None:
                 on_batch(len(batch))
-        return {name: texts[name] for name in self.ids}
+        return shards.gather(texts, self.ids)
 
 
 def _n_samples(path):

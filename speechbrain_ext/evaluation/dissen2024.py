@@ -122,6 +122,7 @@ def claims(levels, languages=LANGUAGES):
     """
 
     def lossy(evaluation):
+        """Keep the loss rates that were measured."""
         measured = levels.get(evaluation, _LOSSY)
         return tuple(rate for rate in _LOSSY if rate in measured)
 

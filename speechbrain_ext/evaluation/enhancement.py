@@ -8,19 +8,15 @@ the clean one and read by a recogniser.
 import math
 from pathlib import Path
 
-import torch
-
-from speechbrain_ext.audio import save_audio
 from speechbrain_ext.corpora.manifest import read_manifest
-from speechbrain_ext.corpora.noise_mixtures import MixtureReader
 from speechbrain_ext.errors import UserError
-from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.enhancement_report import (
     eer_table,
     enhancement_tables,
     wer_table,
     write_enhancement_report,
 )
+from speechbrain_ext.evaluation.enhancement_runs import EnhancementRuns
 from speechbrain_ext.evaluation.enhancement_scores import (
     collect_scores,
     snr_bins,
@@ -30,21 +26,16 @@ from speechbrain_ext.evaluation.enhancement_systems import (
     load_enhancement_systems,
     unadapted_recogniser,
 )
-from speechbrain_ext.evaluation.noisy_speech import (
-    enhance_rows,
-    error_rows,
-    score_rows,
-    speech_key,
-    transcribe_rows,
-)
+from speechbrain_ext.evaluation.noisy_speech import error_rows
 from speechbrain_ext.evaluation.observation import (
     choice_note,
     choose_observations,
     with_observations,
 )
-from speechbrain_ext.evaluation.transcripts import Transcripts
+from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.trial_scores import write_trial_scores
 from speechbrain_ext.evaluation.word_errors import write_word_errors
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.observation import check_observation
 from speechbrain_ext.metrics.scoring import SIGNAL_METRICS
 from speechbrain_ext.metrics.wer import TextNormaliser, WordErrorRate
@@ -74,8 +65,10 @@ def evaluate_enhancement(
     observations=(0.0,),
     validation=None,
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate models' folders beside the noisy and the clean recordings.
 
@@ -126,10 +119,15 @@ def evaluate_enhancement(
         only. Goes to the subfolder ``validation``.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two utterances only, to see that all works.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -154,7 +152,9 @@ def evaluate_enhancement(
     unadapted = recogniser and unadapted_recogniser(
         recogniser, language, backend, beam_size, run_opts
     )
-    systems = load_enhancement_systems(models, unadapted, backend, run_opts)
+    systems = load_enhancement_systems(
+        models, unadapted, backend, run_opts, load
+    )
     settings = {
         "normalise": TextNormaliser(language or "en"),
         "backend": backend,
@@ -162,6 +162,7 @@ def evaluate_enhancement(
         "batch_size": batch_size,
         "n_workers": n_workers,
         "progressbar": progressbar,
+        "shards": shards,
     }
     if validation is not None:
         observations, reason = _choose(
@@ -236,6 +237,7 @@ def evaluate_enhancement_systems(
     intents=None,
     verification=None,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate systems on the same recordings and write the results.
 
@@ -280,6 +282,9 @@ def evaluate_enhancement_systems(
         ``trials.json`` keeps them.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
+        Intents and verification want one process, which has all speech.
 
     Returns
     -------
@@ -299,52 +304,47 @@ def evaluate_enhancement_systems(
     """
     if not rows:
         raise UserError(f"{test_set}: no utterance; expected one or more")
-    folder = Path(results_folder)
-    transcripts = Transcripts(folder / "transcripts.jsonl")
-    kept_scores = Transcripts(folder / "scores.jsonl")
-    ids = [row["ID"] for row in rows]
+    runs = EnhancementRuns(
+        rows, results_folder, batch_size, progressbar, shards
+    )
+    ids = runs.ids
     snrs = [row.get("snr") for row in rows]
     snrs = [math.nan if snr in (None, "") else float(snr) for snr in snrs]
     bins = snr_bins(snrs) if bins is None else bins
     description = {"backend": backend, "test_set": test_set}
     scored, errors, tried = [], {}, []
-    reader = MixtureReader()
-    references = [reader.load_pair(row)[0] for row in rows]
     for name, system in systems.items():
-        signals = enhance_rows(
-            name, system, reader, rows, batch_size, progressbar
-        )
-        if save and system.enhancer is not None:
-            for own, signal in zip(ids, signals):
-                save_audio(folder / "enhanced" / name / f"{own}.wav", signal)
+        signals = runs.speech(name, system, save)
         found = [{}] * len(ids)
         if metrics:
-            found = score_rows(
-                name,
-                ids,
-                list(zip(references, signals)),
-                metrics,
-                kept_scores,
-                n_workers,
-                progressbar,
-            )
+            found = runs.scores(name, signals, metrics, n_workers)
         if intents is not None:
-            right = intents(rows, signals)
+            right = intents(rows, list(signals.values()))
             found = [{**a, "accuracy": b} for a, b in zip(found, right)]
         if found[0]:
             scored.append(collect_scores(name, ids, snrs, found, **description))
         if verification is not None:
-            tried.append(verification(name, rows, signals, **description))
-        if system.recogniser is not None:
-            texts = _transcribed(
-                name, system, ids, signals, transcripts, batch_size, progressbar
+            tried.append(
+                verification(name, rows, list(signals.values()), **description)
             )
+        if system.recogniser is not None:
+            texts = runs.texts(name, system, signals)
             errors[name] = WordErrorRate(normalise)
             errors[name].append(ids, texts, [row["wrd"] for row in rows])
-    word_rows, counted = error_rows(
-        errors, dict(zip(ids, snrs)), bins, baseline, **description
-    )
-    write_word_errors(folder / "errors.json", counted)
+    results = None
+    if shards.main:
+        word_rows, counted = error_rows(
+            errors, dict(zip(ids, snrs)), bins, baseline, **description
+        )
+        write_word_errors(runs.folder / "errors.json", counted)
+        results = _report(
+            runs.folder, scored, baseline, bins, note, word_rows, tried
+        )
+    return shards.agree(results)
+
+
+def _report(folder, scored, baseline, bins, note, word_rows, tried):
+    """Write and print the rows of results.json."""
     trial_rows = [one.row() for one in tried]
     if tried:
         write_trial_scores(folder / "trials.json", tried)
@@ -358,32 +358,3 @@ def evaluate_enhancement_systems(
     if trial_rows:
         print(eer_table(trial_rows))
     return results
-
-
-def _transcribed(
-    name, system, ids, signals, transcripts, batch_size, progressbar
-):
-    """Texts in the order of the ids, perhaps from an earlier run."""
-    asr = system.recogniser
-    settings = [type(asr.mods.back_end).__name__, asr.language, ids]
-    settings.append(getattr(asr.mods.back_end, "beam_size", None))
-    weights = System(asr, front_end=False).fingerprint()
-
-    def transcribe(batch):
-        return asr.transcribe_signals(
-            batch,
-            [torch.zeros_like(x, dtype=torch.bool) for x in batch],
-            front_end=False,
-            batch_size=batch_size,
-        )
-
-    return transcribe_rows(
-        name,
-        transcribe,
-        speech_key(settings, weights, signals),
-        ids,
-        signals,
-        transcripts,
-        batch_size,
-        progressbar,
-    )

@@ -99,6 +99,7 @@ def result_rows(scores, baseline=None, bins=None):
 
 def _metric_rows(metric, level, scores, baseline=None):
     def row(name, estimate, n):
+        """Make a row of a metric's estimate."""
         return result_row(
             scores.system,
             scores.backend,

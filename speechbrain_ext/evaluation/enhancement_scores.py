@@ -349,6 +349,7 @@ evaluation's scores.json
 
 def _from_plain(scores, snrs, **rest):
     def floats(values):
+        """Take null for what is undefined."""
         return [math.nan if value is None else value for value in values]
 
     scores = {metric: floats(values) for metric, values in scores.items()}

@@ -1,10 +1,14 @@
 """The systems that an evaluation of enhancement compares."""
 
+import json
 from dataclasses import dataclass
+
+import torch
 
 from speechbrain_ext.backends.ctranslate2_decoder import CTranslate2Whisper
 from speechbrain_ext.backends.whisper import FrozenWhisper
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.systems import named_models
 from speechbrain_ext.features.whisper_log_mel import WhisperLogMel
 from speechbrain_ext.frontends.identity import Identity
@@ -13,6 +17,7 @@ from speechbrain_ext.inference import (
     PerceptualEnhancer,
     RobustASR,
 )
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.model_folder import check_backend, interface_name
 from speechbrain_ext.inference.observation import add_observation
 
@@ -74,6 +79,44 @@ class EnhancementSystem:
             )
         ]
 
+    def transcribe(self, signals):
+        """Recognise what is said.
+
+        Arguments
+        ---------
+        signals : list of torch.Tensor
+            [time] each, 16 kHz, as :meth:`enhance` gives them.
+
+        Returns
+        -------
+        list of str
+        """
+        return self.recogniser.transcribe_signals(
+            signals,
+            [torch.zeros_like(x, dtype=torch.bool) for x in signals],
+            front_end=False,
+            batch_size=len(signals),
+        )
+
+    def fingerprint(self):
+        """Stand for what decides the texts besides what is heard.
+
+        Returns
+        -------
+        str
+            A hash.
+        """
+        asr = self.recogniser
+        back_end = asr.mods.back_end
+        settings = [
+            type(back_end).__name__,
+            asr.language,
+            getattr(back_end, "beam_size", None),
+        ]
+        return System(
+            asr, front_end=False, settings=json.dumps(settings)
+        ).fingerprint()
+
 
 def unadapted_recogniser(
     source, language=None, backend="torch", beam_size=5, run_opts=None
@@ -119,7 +162,9 @@ def unadapted_recogniser(
     )
 
 
-def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
+def load_enhancement_system(
+    source, unadapted, backend="torch", run_opts=None, load=load_trusted
+):
     """Load a model's folder: an enhancer, or a recogniser behind one.
 
     Arguments
@@ -133,6 +178,9 @@ def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
         What runs the recogniser: ``"torch"`` or ``"ctranslate2"``.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -152,10 +200,10 @@ def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
     """
     name = interface_name(source)
     if name in _ENHANCERS:
-        enhancer = _ENHANCERS[name].from_hparams(source, run_opts=run_opts)
+        enhancer = load(source, run_opts=run_opts)
         return EnhancementSystem(enhancer, unadapted)
     if name == "RobustASR":
-        asr = RobustASR.from_hparams(source, backend=backend, run_opts=run_opts)
+        asr = load(source, backend=backend, run_opts=run_opts)
         return EnhancementSystem(asr.enhancer(), asr)
     expected = ", a ".join(_ENHANCERS)
     raise UserError(
@@ -164,7 +212,11 @@ def load_enhancement_system(source, unadapted, backend="torch", run_opts=None):
 
 
 def load_enhancement_systems(
-    models, unadapted=None, backend="torch", run_opts=None
+    models,
+    unadapted=None,
+    backend="torch",
+    run_opts=None,
+    load=load_trusted,
 ):
     """Load models' folders, and put the recordings before them.
 
@@ -179,6 +231,9 @@ def load_enhancement_systems(
         What runs the models' own recognisers.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -205,6 +260,6 @@ def load_enhancement_systems(
         if name in systems:
             raise UserError(f"model {name}: expected another name")
         systems[name] = load_enhancement_system(
-            source, unadapted, backend, run_opts
+            source, unadapted, backend, run_opts, load
         )
     return systems

@@ -17,6 +17,7 @@ from speechbrain_ext.evaluation.enhancement_report import (
     wer_table,
     write_enhancement_report,
 )
+from speechbrain_ext.evaluation.enhancement_runs import EnhancementRuns
 from speechbrain_ext.evaluation.enhancement_scores import (
     collect_scores,
     snr_bins,
@@ -27,16 +28,10 @@ from speechbrain_ext.evaluation.fusion_systems import (
     NOISY,
     load_fusion_systems,
 )
-from speechbrain_ext.evaluation.noisy_speech import (
-    enhance_rows,
-    error_rows,
-    score_rows,
-    speech_key,
-    transcribe_rows,
-)
+from speechbrain_ext.evaluation.noisy_speech import error_rows
 from speechbrain_ext.evaluation.report import save_figure
 from speechbrain_ext.evaluation.results import join_results
-from speechbrain_ext.evaluation.transcripts import Transcripts
+from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.word_errors import write_word_errors
 from speechbrain_ext.metrics.wer import CharacterErrorRate
 
@@ -63,6 +58,7 @@ def evaluate_fusion(
     run_opts=None,
     debug=False,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate models' folders on noisy speech.
 
@@ -103,6 +99,8 @@ def evaluate_fusion(
         Evaluate two utterances only, to see that all works.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -142,8 +140,9 @@ def evaluate_fusion(
             note=note,
             panels=panels,
             progressbar=progressbar,
+            shards=shards,
         )
-    if several:
+    if several and shards.main:
         join_results(Path(results_folder) / "results.json", folders)
     return results
 
@@ -197,6 +196,7 @@ def evaluate_fusion_systems(
     baseline=NOISY,
     panels=True,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate systems on the same recordings and write the results.
 
@@ -227,6 +227,8 @@ def evaluate_fusion_systems(
         Whether to draw the spectrograms of one utterance.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -248,29 +250,32 @@ def evaluate_fusion_systems(
     """
     if not rows:
         raise UserError(f"{test_set}: no utterance; expected one or more")
-    folder, reader = Path(results_folder), MixtureReader()
+    folder = Path(results_folder)
     bins = snr_bins(row["snr"] for row in rows)
     about = {"backend": "torch", "test_set": test_set}
-    settings = {"batch_size": batch_size, "progressbar": progressbar}
+    runs = EnhancementRuns(rows, folder, batch_size, progressbar, shards)
     scores = []
     if metrics:
-        scores = _score(
-            systems,
-            _first(rows, scored_utterances),
-            Transcripts(folder / "scores.jsonl"),
-            reader,
-            metrics,
-            n_workers,
-            about,
-            settings,
+        scored = _first(rows, scored_utterances)
+        of_scored = runs
+        if len(scored) < len(rows):
+            of_scored = EnhancementRuns(
+                scored, folder, batch_size, progressbar, shards
+            )
+        scores = _score(systems, of_scored, metrics, n_workers, about)
+    errors = _transcribe(systems, runs)
+    results = None
+    if shards.main:
+        results = _report(
+            folder, rows, scores, errors, bins, note, baseline, about
         )
-    errors = _transcribe(
-        systems,
-        rows,
-        Transcripts(folder / "transcripts.jsonl"),
-        reader,
-        settings,
-    )
+        if panels:
+            draw_panels(systems, rows, folder, MixtureReader())
+    return shards.agree(results)
+
+
+def _report(folder, rows, scores, errors, bins, note, baseline, about):
+    """Write and print the rows of results.json."""
     snrs = {row["ID"]: row["snr"] for row in rows}
     word_rows, counted = error_rows(errors, snrs, bins, baseline, **about)
     write_word_errors(folder / "errors.json", counted)
@@ -289,10 +294,8 @@ def evaluate_fusion_systems(
         if row["metric"] == "cer" and row["level"] is not None
     ]
     if of_levels:
-        title = f"Character error rate, {test_set}"
+        title = f"Character error rate, {about['test_set']}"
         save_figure(folder / "cer.png", of_levels, title, "cer", snrs=True)
-    if panels:
-        draw_panels(systems, rows, folder, reader)
     if scores:
         print(enhancement_tables(results, ends=dict(bins)))
     if word_rows:
@@ -310,47 +313,26 @@ def _first(rows, count):
     return kept
 
 
-def _score(systems, rows, kept, reader, metrics, n_workers, about, settings):
-    ids, snrs = ([row[key] for row in rows] for key in ("ID", "snr"))
-    references = [reader.load_pair(row)[0] for row in rows]
+def _score(systems, runs, metrics, n_workers, about):
+    snrs = [row["snr"] for row in runs.rows]
     scores = []
     for name, system in systems.items():
-        if not system.scored:
-            continue
-        signals = enhance_rows(name, system, reader, rows, **settings)
-        found = score_rows(
-            name,
-            ids,
-            list(zip(references, signals, strict=True)),
-            metrics,
-            kept,
-            n_workers,
-            settings["progressbar"],
-        )
-        scores.append(collect_scores(name, ids, snrs, found, **about))
+        if system.scored:
+            signals = runs.speech(name, system)
+            found = runs.scores(name, signals, metrics, n_workers)
+            scores.append(collect_scores(name, runs.ids, snrs, found, **about))
     return scores
 
 
-def _transcribe(systems, rows, transcripts, reader, settings):
+def _transcribe(systems, runs):
     """Character errors of each system whose recogniser is evaluated."""
-    ids = [row["ID"] for row in rows]
-    recordings = list(zip(*(reader.load_pair(row) for row in rows)))
+    spoken = [row["wrd"] for row in runs.rows]
     errors = {}
     for name, system in systems.items():
-        if not system.reads:
-            continue
-        signals = recordings[0 if system.clean else 1]
-        texts = transcribe_rows(
-            name,
-            system.transcribe,
-            speech_key([ids], system.fingerprint(), signals),
-            ids,
-            signals,
-            transcripts,
-            **settings,
-        )
-        errors[name] = CharacterErrorRate()
-        errors[name].append(ids, texts, [row["wrd"] for row in rows])
+        if system.reads:
+            texts = runs.texts(name, system, runs.recordings(system.clean))
+            errors[name] = CharacterErrorRate()
+            errors[name].append(runs.ids, texts, spoken)
     return errors
 
 
@@ -375,7 +357,7 @@ def draw_panels(systems, rows, folder, reader):
 
     Example
     -------
-    >>> draw_panels({}, [{"snr": 5.0}], "results", None)
+    >>> draw_panels({}, [{"ID": "a", "snr": 5.0}], "results", None)
     """
     row = min(rows, key=lambda row: math.fabs(row["snr"] - PANELS_SNR))
     about = f"{row['ID']}, {row['snr']:g} dB"

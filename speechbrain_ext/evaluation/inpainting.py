@@ -5,13 +5,10 @@ speech under masks, as they are and through each system, scored against the
 clean segments.
 """
 
-import hashlib
-import json
 import math
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from speechbrain_ext.corpora.segments import load_segment, read_segments
 from speechbrain_ext.corruption.masks import KINDS
@@ -25,6 +22,7 @@ from speechbrain_ext.evaluation.inpainting_report import (
     inpainting_tables,
     write_inpainting_report,
 )
+from speechbrain_ext.evaluation.inpainting_runs import InpaintingRuns
 from speechbrain_ext.evaluation.inpainting_systems import (
     GAPS,
     LPC,
@@ -33,14 +31,14 @@ from speechbrain_ext.evaluation.inpainting_systems import (
     RESYNTHESISED,
     Masking,
     Reference,
-    fingerprint,
     load_inpainting_system,
 )
 from speechbrain_ext.evaluation.inpainting_tables import UNDAMAGED, mask_name
+from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.systems import named_models
 from speechbrain_ext.features.segment_log_magnitude import SegmentLogMagnitude
-from speechbrain_ext.files import write_text
-from speechbrain_ext.metrics.scoring import METRICS, score_pairs
+from speechbrain_ext.inference.loading import load_trusted
+from speechbrain_ext.metrics.scoring import METRICS
 
 #: The paper's sizes of masks.
 SIZES = (0.1, 0.2, 0.3, 0.4)
@@ -50,8 +48,6 @@ OBSERVED = ", observed kept"
 
 #: What ``--debug`` leaves of a test set.
 _DEBUG_SEGMENTS = 2
-# Bounds the memory that all systems' speech takes before it is scored.
-_SEGMENTS_AT_ONCE = 512
 
 
 def evaluate_inpainting(
@@ -70,8 +66,10 @@ def evaluate_inpainting(
     keep_observed=True,
     note="",
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate models' folders beside gaps, noise and linear prediction.
 
@@ -115,10 +113,15 @@ def evaluate_inpainting(
         A paragraph for results.md.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two segments only, to see that all works.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -140,7 +143,7 @@ def evaluate_inpainting(
     rows = read_segments(manifest)
     systems = {}
     for name, source in named_models(models).items():
-        system = load_inpainting_system(source, run_opts)
+        system = load_inpainting_system(source, run_opts, load)
         systems[name] = system
         if keep_observed:
             systems[f"{name}{OBSERVED}"] = system.keeping_observed()
@@ -159,6 +162,7 @@ def evaluate_inpainting(
         ceiling=ceiling,
         note=note,
         progressbar=progressbar,
+        shards=shards,
     )
 
 
@@ -177,6 +181,7 @@ def evaluate_inpainting_systems(
     ceiling=True,
     note="",
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate systems on the same masked segments and write the results.
 
@@ -212,6 +217,8 @@ def evaluate_inpainting_systems(
         A paragraph for results.md.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -232,7 +239,9 @@ def evaluate_inpainting_systems(
     """
     _check(systems, rows, kinds, sizes, metrics, batch_size)
     folder = Path(results_folder)
-    kept = _Kept(folder / "finished", rows, metrics)
+    runs = InpaintingRuns(
+        rows, folder, metrics, batch_size, n_workers, progressbar, shards
+    )
     features = SegmentLogMagnitude()
     if systems:
         features = next(iter(systems.values())).features
@@ -248,17 +257,26 @@ def evaluate_inpainting_systems(
     if ceiling:
         own = {RESYNTHESISED: Reference(RESYNTHESISED, features)}
         work.append((None, own))
-    score = _Scorer(rows, metrics, batch_size, n_workers, progressbar)
     scores = []
     for masking, entrants in work:
-        found = _finish_cell(kept, score, masking, entrants)
+        found = runs.finish(masking, entrants)
         scores += [
             _as_scores(name, rows, values, masking, seed, test_set)
             for name, values in found.items()
         ]
+    results = None
+    if shards.main:
+        results = _report(
+            folder, scores, systems, rows[:n_panels], kinds, sizes, seed, note
+        )
+    return shards.agree(results)
+
+
+def _report(folder, scores, systems, drawn, kinds, sizes, seed, note):
+    """Draw, write and print what systems scored."""
     informed = [name for name, one in systems.items() if one.informed]
     blind = [name for name in systems if name not in informed]
-    figures = _draw(systems, rows[:n_panels], folder, kinds, sizes, seed)
+    figures = _draw(systems, drawn, folder, kinds, sizes, seed)
     results = write_inpainting_report(
         folder, scores, informed, blind, figures, note
     )
@@ -295,107 +313,6 @@ def _check(systems, rows, kinds, sizes, metrics, batch_size):
     for name in systems:
         if name in REFERENCES:
             raise UserError(f"model {name}: expected another name")
-
-
-class _Kept:
-    """Scores of finished systems and cells, in a file each."""
-
-    def __init__(self, folder, rows, metrics):
-        self.folder = folder
-        self.metrics = list(metrics)
-        digest = hashlib.blake2b(digest_size=16)
-        for row in rows:
-            digest.update(json.dumps(row["ID"]).encode())
-            digest.update(load_segment(row).numpy().tobytes())
-        self.speech = digest.hexdigest()
-
-    def file(self, system, masking):
-        key = fingerprint(system, masking, self.speech, self.metrics)
-        return self.folder / f"{key}.json"
-
-    def get(self, system, masking):
-        """Scores by metric, None where they are not finished."""
-        try:
-            found = json.loads(self.file(system, masking).read_text())["scores"]
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        return {
-            metric: [math.nan if one is None else one for one in found[metric]]
-            for metric in self.metrics
-        }
-
-    def add(self, name, system, masking, scores):
-        plain = {
-            metric: [one if math.isfinite(one) else None for one in values]
-            for metric, values in scores.items()
-        }
-        # All but the scores is for people.
-        text = json.dumps(
-            {"system": name, "masks": str(masking), "scores": plain}
-        )
-        write_text(self.file(system, masking), text + "\n")
-
-
-class _Scorer:
-    """Scores systems on one cell, all on the same segments at once."""
-
-    def __init__(self, rows, metrics, batch_size, n_workers, progressbar):
-        self.rows = rows
-        self.metrics = metrics
-        self.batch_size = batch_size
-        self.n_workers = n_workers
-        self.progressbar = progressbar
-
-    def __call__(self, masking, systems):
-        """Scores by metric, of each system, in the segments' order."""
-        title = UNDAMAGED
-        if masking is not None:
-            title = mask_name(masking.kind, masking.size)
-        scores = {name: {one: [] for one in self.metrics} for name in systems}
-        with tqdm(
-            total=len(self.rows) * len(systems),
-            desc=title,
-            disable=not self.progressbar,
-        ) as bar:
-            for start in range(0, len(self.rows), _SEGMENTS_AT_ONCE):
-                rows = self.rows[start : start + _SEGMENTS_AT_ONCE]
-                pairs = self._pairs(rows, masking, systems, bar)
-                found = iter(
-                    score_pairs(
-                        pairs, self.metrics, self.n_workers, self.progressbar
-                    )
-                )
-                for name in systems:
-                    for _, values in zip(rows, found):
-                        for metric in self.metrics:
-                            scores[name][metric].append(values[metric])
-        return scores
-
-    def _pairs(self, rows, masking, systems, bar):
-        """Clean and repaired segments, system after system."""
-        clean = torch.stack([load_segment(row) for row in rows])
-        pairs = []
-        for system in systems.values():
-            for start in range(0, len(rows), self.batch_size):
-                part = slice(start, start + self.batch_size)
-                ids = [row["ID"] for row in rows[part]]
-                repaired = system.process(clean[part], ids, masking).cpu()
-                pairs += zip(clean[part], repaired)
-                bar.update(len(ids))
-        return pairs
-
-
-def _finish_cell(kept, score, masking, systems):
-    """All systems' scores in a cell, those that are kept and the others."""
-    found = {
-        name: kept.get(system, masking) for name, system in systems.items()
-    }
-    waiting = {name: systems[name] for name in found if found[name] is None}
-    if waiting:
-        for name, scores in score(masking, waiting).items():
-            kept.add(name, systems[name], masking, scores)
-            found[name] = scores
-    return found
 
 
 def _as_scores(name, rows, scores, masking, seed, test_set):

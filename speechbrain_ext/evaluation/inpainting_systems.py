@@ -22,7 +22,7 @@ from speechbrain_ext.features.phase import unit_phases
 from speechbrain_ext.frontends.concealment import TwoSidedPrediction
 from speechbrain_ext.frontends.damage_detection import detect_damage
 from speechbrain_ext.frontends.inpainting_concealer import resynthesise_observed
-from speechbrain_ext.inference import Inpainter
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.model_folder import interface_name
 
 #: The references that repair nothing or need no training, and what clean
@@ -360,7 +360,7 @@ class InpaintingSystem:
         )
 
 
-def load_inpainting_system(source, run_opts=None):
+def load_inpainting_system(source, run_opts=None, load=load_trusted):
     """Load a model's folder.
 
     Arguments
@@ -369,6 +369,9 @@ def load_inpainting_system(source, run_opts=None):
         The folder or hub id of an ``Inpainter``.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -391,7 +394,7 @@ def load_inpainting_system(source, run_opts=None):
     name = interface_name(source)
     if name != "Inpainter":
         raise UserError(f"{source}: is a {name}; expected an Inpainter")
-    inpainter = Inpainter.from_hparams(source, run_opts=run_opts)
+    inpainter = load(source, run_opts=run_opts)
     filling = GAPS
     if not inpainter.mods.front_end.informed:
         filling = getattr(inpainter.hparams, "filling", GAPS)

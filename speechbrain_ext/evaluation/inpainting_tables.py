@@ -120,6 +120,7 @@ def inpainting_rows(scores):
 
 def _rows(one, metric, count):
     def row(name, estimate, n):
+        """Make a row of a metric's estimate."""
         return result_row(
             one.system,
             one.backend,

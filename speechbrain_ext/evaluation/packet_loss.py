@@ -18,6 +18,7 @@ from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.decoding import TestSet
 from speechbrain_ext.evaluation.report import results_table, write_report
 from speechbrain_ext.evaluation.results import BARE, write_results
+from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.systems import load_systems, named_models
 from speechbrain_ext.evaluation.transcripts import Transcripts
 from speechbrain_ext.evaluation.word_errors import (
@@ -25,6 +26,7 @@ from speechbrain_ext.evaluation.word_errors import (
     word_error_rows,
     write_word_errors,
 )
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.metrics.wer import (
     TextNormaliser,
     WordErrorRate,
@@ -54,8 +56,10 @@ def evaluate_packet_loss(
     language=None,
     normalise=None,
     run_opts=None,
+    load=load_trusted,
     debug=False,
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate models' folders, and the bare recogniser beside them.
 
@@ -95,10 +99,15 @@ def evaluate_packet_loss(
         the language.
     run_opts : dict or None
         SpeechBrain's run options, for example the device.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
     debug : bool
         Evaluate two utterances only, to see that all works.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -123,7 +132,7 @@ def evaluate_packet_loss(
     models = named_models(models)
     rows = read_manifest(manifest)
     systems = load_systems(
-        models, damage, run_opts, language, backend, compute_type
+        models, damage, run_opts, language, backend, compute_type, load
     )
     if backend == "ctranslate2" and compute_type != "float32":
         backend = f"{backend}-{compute_type}"
@@ -139,8 +148,10 @@ def evaluate_packet_loss(
         backend=backend,
         normalise=normalise or TextNormaliser(systems[BARE].asr.language),
         progressbar=progressbar,
+        shards=shards,
     )
-    print(results_table(results))
+    if shards.main:
+        print(results_table(results))
     return results
 
 
@@ -157,6 +168,7 @@ def evaluate_systems(
     normalise=normalise_text,
     settings="",
     progressbar=True,
+    shards=ALONE,
 ):
     """Evaluate systems on the same lost packets and write the results.
 
@@ -192,6 +204,8 @@ def evaluate_systems(
         transcripts of other settings are not used again.
     progressbar : bool
         Whether to show one.
+    shards : Shards
+        The processes that share the test set's batches; the first writes.
 
     Returns
     -------
@@ -218,17 +232,21 @@ def evaluate_systems(
         _check_packets(system.asr, damage)
     conditions = loss_conditions(rates, seeds)
     folder = Path(results_folder)
-    transcripts = Transcripts(folder / "transcripts.jsonl")
     test = TestSet(rows, batch_size)
-    decided_by = {
-        name: [settings, backend, system.fingerprint(), test.fingerprint()]
-        for name, system in systems.items()
-    }
+    transcripts, decided_by = None, {}
+    if shards.main:
+        transcripts = Transcripts(folder / "transcripts.jsonl")
+        decided_by = {
+            name: [settings, backend, system.fingerprint(), test.fingerprint()]
+            for name, system in systems.items()
+        }
     errors, shares = {}, {}
     with tqdm(
-        total=len(conditions) * len(systems) * len(test),
+        total=len(conditions)
+        * len(systems)
+        * sum(map(len, shards.own(test.batches))),
         unit="utt",
-        disable=not progressbar,
+        disable=not (progressbar and shards.main),
     ) as bar:
         for rate, seed in conditions:
             lost = damage.with_seed(seed).draw(
@@ -238,19 +256,25 @@ def evaluate_systems(
             shares.setdefault(rate, []).append(share)
             for name, system in systems.items():
                 bar.set_description(f"{name}, {share:.0%} lost")
-                key = condition_key(decided_by[name], damage, lost)
-                texts = transcripts.get(key)
+                key = texts = None
+                if shards.main:
+                    key = condition_key(decided_by[name], damage, lost)
+                    texts = transcripts.get(key)
+                texts = shards.agree(texts)
                 if texts is None or texts.keys() != set(test.ids):
-                    texts = test.transcribe(system, damage, lost, bar.update)
+                    texts = test.transcribe(
+                        system, damage, lost, bar.update, shards
+                    )
                     description = {
                         "system": name,
                         "corruption": damage.name,
                         "level": share if rate is None else rate,
                         "seed": seed,
                     }
-                    transcripts.add(key, texts, **description)
+                    if shards.main:
+                        transcripts.add(key, texts, **description)
                 else:
-                    bar.update(len(test))
+                    bar.update(sum(map(len, shards.own(test.batches))))
                 score = _score(rows, texts, normalise)
                 errors.setdefault((rate, name), []).append(score.errors)
     results, counted = [], []
@@ -270,6 +294,8 @@ def evaluate_systems(
         ]
         results += word_error_rows(of_rate, BARE)
         counted += of_rate
+    if not shards.main:
+        return results
     write_word_errors(folder / "errors.json", counted)
     write_results(folder / "results.json", results)
     write_report(

@@ -162,6 +162,7 @@ def _percent(level):
 
 def _cell(row):
     def number(value):
+        """Write a share in percent."""
         return "-" if value is None else f"{100 * value:.1f}"
 
     interval = f"[{number(row['ci_low'])}, {number(row['ci_high'])}]"

@@ -9,6 +9,7 @@ from speechbrain_ext.corruption.packet_loss import FeaturePacketLoss
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.results import BARE
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.inference.packet_loss_asr import PacketLossASR, model_name
 
 # What a bare recogniser's texts do not depend on.
@@ -69,6 +70,7 @@ def load_systems(
     language=None,
     backend="torch",
     compute_type="float32",
+    load=load_trusted,
 ):
     """Load models, and the bare recogniser of the first one.
 
@@ -86,6 +88,9 @@ def load_systems(
         What runs the recognisers: ``"torch"`` or ``"ctranslate2"``.
     compute_type : str
         What CTranslate2 computes in.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -105,12 +110,16 @@ def load_systems(
     """
     systems = {}
     for name, source in models.items():
-        asr = PacketLossASR.from_hparams(
+        asr = load(
             source,
             backend=backend,
             compute_type=compute_type,
             run_opts=run_opts,
         )
+        if not isinstance(asr, PacketLossASR):
+            raise UserError(
+                f"{source}: is a {type(asr).__name__}; expected a PacketLossASR"
+            )
         if language is not None:
             asr.language = language
         _check_zeroes(source, asr, damage)

@@ -34,6 +34,7 @@ class _Bottleneck(nn.Module):
         )
 
     def forward(self, x):
+        """Add what the body makes of the input."""
         return F.leaky_relu(x + self.body(x), 0.2)
 
 

@@ -19,6 +19,7 @@ class _Mapper(ContextNetwork):
     """What ends in log(1 + magnitude) features, which are never negative."""
 
     def forward(self, feats, lengths, lost=None):
+        """Map features, and clamp them when used."""
         feats = super().forward(feats, lengths)
         # Most bins are close to 0. Clamped in training, those that fell below
         # would not learn.
@@ -204,6 +205,7 @@ class _Block(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x):
+        """Run a block of convolutions."""
         if x.dim() == 3:
             x = x[:, None]
         x = self.dropout(self.downsample(x))

@@ -122,6 +122,7 @@ def _run(network, feats, lost, segments, silence):
     """The network's answers to segments, [segments, 128, bins]."""
 
     def cut(x):
+        """Cut the windows out of a signal."""
         return torch.stack(
             [
                 F.pad(

@@ -76,6 +76,7 @@ class _FullConv2d(nn.Conv2d):
     """A convolution that hands on the mask of a blind network: none."""
 
     def forward(self, x, valid):
+        """Convolve all bins alike."""
         return super().forward(x), None
 
 
@@ -91,6 +92,7 @@ class _Block(nn.Module):
         self.slope = slope
 
     def forward(self, x, valid):
+        """Convolve, normalise and rectify."""
         x, valid = self.convolve(x, valid)
         return F.leaky_relu(self.normalise(x), self.slope), valid
 

@@ -21,6 +21,7 @@ class _ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x):
+        """Add what the block makes of the input."""
         hidden = self.norm(x.transpose(1, 2)).transpose(1, 2)
         return x + self.second(F.gelu(self.first(hidden)))
 

@@ -3,6 +3,7 @@
 from speechbrain_ext.inference.fusion_asr import FusionASR
 from speechbrain_ext.inference.generic_enhancer import GenericEnhancer
 from speechbrain_ext.inference.inpainter import Inpainter
+from speechbrain_ext.inference.loading import load
 from speechbrain_ext.inference.packet_loss_asr import PacketLossASR
 from speechbrain_ext.inference.perceptual_enhancer import PerceptualEnhancer
 from speechbrain_ext.inference.robust_asr import RobustASR
@@ -14,4 +15,5 @@ __all__ = [
     "PacketLossASR",
     "PerceptualEnhancer",
     "RobustASR",
+    "load",
 ]

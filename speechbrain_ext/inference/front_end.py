@@ -28,7 +28,7 @@ class FrontEndInterface(Pretrained):
         """Load a model's folder or hub id.
 
         SpeechBrain's own loading, which runs the YAML file: the source is
-        trusted.
+        trusted. :func:`speechbrain_ext.inference.load` trusts none.
 
         Arguments
         ---------

@@ -306,6 +306,7 @@ class Inpainter(FrontEndInterface):
             _check_shape("mask", lost, shape)
 
         def inpaint(start, end):
+            """Repair a chunk."""
             rows = slice(start // HOP_LENGTH, count_frames(end))
             return self.inpaint_batch(
                 signal[None, start:end],

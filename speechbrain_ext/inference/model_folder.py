@@ -1,6 +1,7 @@
 """The files of a model that ships: written whole, read with clear errors."""
 
 import json
+import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from ruamel.yaml import YAML
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
 
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.inference.classes import IN_CTRANSLATE2, INTERFACES
+from speechbrain_ext.inference.model_files import ModelFiles
 from speechbrain_ext.weight_files import load_weights
 
 
@@ -136,11 +139,8 @@ class SafetensorsPretrainer:
 #: What can run a recogniser.
 BACKENDS = ("torch", "ctranslate2")
 
-_BACK_ENDS = "!new:speechbrain_ext.backends."
-_IN_CTRANSLATE2 = {
-    "whisper.FrozenWhisper": "ctranslate2_decoder.CTranslate2Whisper",
-    "fine_tuned.FineTunedWhisper": "fine_tuned.FineTunedCTranslate2Whisper",
-}
+#: Bytes of a config.json.
+_MAX_CONFIG = 65536
 
 
 def check_backend(backend):
@@ -213,8 +213,8 @@ def load_for_ctranslate2(source, compute_type="float32", overrides=None):
     file = fetch("hyperparams.yaml", str(source))
     text = Path(file).read_text(encoding="utf-8")
     text, found = re.subn(
-        rf"(?<={_BACK_ENDS})({'|'.join(map(re.escape, _IN_CTRANSLATE2))})(?=\s)",
-        lambda match: _IN_CTRANSLATE2[match[0]],
+        rf"(?<=!new:)({'|'.join(map(re.escape, IN_CTRANSLATE2))})(?=\s)",
+        lambda match: IN_CTRANSLATE2[match[0]],
         text,
     )
     if not found:
@@ -230,6 +230,41 @@ def load_for_ctranslate2(source, compute_type="float32", overrides=None):
     return hparams
 
 
+def check_source(source):
+    """Refuse what names no model, before anything is read or fetched.
+
+    Arguments
+    ---------
+    source : str or Path
+        A folder or a hub id; a hub id passes.
+
+    Raises
+    ------
+    UserError
+        When a local folder has no ``hyperparams.yaml``, or nothing of this
+        name is here and it cannot be a hub id.
+
+    Example
+    -------
+    >>> check_source("nowhere/at/all")
+    Traceback (most recent call last):
+    ...
+    speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if not os.path.lexists(folder / "hyperparams.yaml"):
+            raise UserError(
+                f"{source}: no hyperparams.yaml in this folder; expected a "
+                "model's folder"
+            )
+    elif folder.exists() or str(source).count("/") != 1:
+        raise UserError(
+            f"{source}: no such folder; expected a model's folder or a hub id "
+            "ORG/NAME"
+        )
+
+
 def check_model_folder(source):
     """Refuse a folder that holds no model, before anything is fetched.
 
@@ -241,8 +276,8 @@ def check_model_folder(source):
     Raises
     ------
     UserError
-        When a local folder has no ``hyperparams.yaml`` or a broken one, or
-        nothing of this name is here and it cannot be a hub id.
+        As :func:`check_source` does, and where a local folder's
+        ``hyperparams.yaml`` is broken.
 
     Example
     -------
@@ -251,19 +286,9 @@ def check_model_folder(source):
     ...
     speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
     """
-    folder = Path(source)
-    if folder.is_dir():
-        if not (folder / "hyperparams.yaml").is_file():
-            raise UserError(
-                f"{source}: no hyperparams.yaml in this folder; expected a "
-                "model's folder"
-            )
-        _check_hyperparameters(folder / "hyperparams.yaml")
-    elif folder.exists() or str(source).count("/") != 1:
-        raise UserError(
-            f"{source}: no such folder; expected a model's folder or a hub id "
-            "ORG/NAME"
-        )
+    check_source(source)
+    if Path(source).is_dir():
+        _check_hyperparameters(Path(source) / "hyperparams.yaml")
 
 
 def interface_name(source):
@@ -283,7 +308,8 @@ def interface_name(source):
     Raises
     ------
     UserError
-        When there is no such model, or its ``config.json`` is broken.
+        When there is no such model, or its ``config.json`` is broken or names
+        a class that is none of ours.
 
     Example
     -------
@@ -292,32 +318,63 @@ def interface_name(source):
     ...
     speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
     """
-    check_model_folder(source)
-    file = Path(source) / "config.json"
-    if not file.parent.is_dir():
-        with one_line_errors(source):
-            file = fetch(
-                "config.json", str(source), local_strategy=LocalStrategy.NO_LINK
-            )
-    elif not file.is_file():
+    with one_line_errors(source, check_source):
+        return read_interface(ModelFiles(source))
+
+
+def read_interface(files):
+    """Read from a model's ``config.json`` which class loads it.
+
+    Arguments
+    ---------
+    files : ModelFiles
+        The model's.
+
+    Returns
+    -------
+    str
+        As :func:`interface_name` says.
+
+    Raises
+    ------
+    UserError
+        When its ``config.json`` is broken or names a class that is none of
+        ours.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> read_interface(ModelFiles(tempfile.mkdtemp()))
+    'PacketLossASR'
+    """
+    file = Path(files.source) / "config.json"
+    if file.parent.is_dir() and not os.path.lexists(file):
         return "PacketLossASR"
+    text = files.read_text("config.json", _MAX_CONFIG)
     try:
-        config = json.loads(Path(file).read_text(encoding="utf-8"))
-        return config["interface"].rpartition(".")[2]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        named = json.loads(text)["interface"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(
             f"{file}: says of no interface; expected JSON that does"
         ) from error
+    if not isinstance(named, str) or named not in INTERFACES:
+        raise UserError(
+            f"{file}: interface {str(named)[:80]}: not a class that models may "
+            f"name; expected one of {', '.join(INTERFACES)}"
+        )
+    return named.rpartition(".")[2]
 
 
 @contextmanager
-def one_line_errors(source):
+def one_line_errors(source, check=check_model_folder):
     """Say in one line why a model cannot be loaded.
 
     Arguments
     ---------
     source : str or Path
         A folder or a hub id.
+    check : callable
+        What refuses a source at first.
 
     Raises
     ------
@@ -333,7 +390,7 @@ def one_line_errors(source):
     ...
     speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
     """
-    check_model_folder(source)
+    check(source)
     try:
         yield
     except (

@@ -136,6 +136,7 @@ def _loudness(signal, lost):
     width, padding = _PAUSE_FRAMES * _HOP, _PAUSE_FRAMES // 2 * _HOP
 
     def summed(x):
+        """Take the mean over windows."""
         x = F.pad(x[None, None], (padding, padding + width))
         return F.avg_pool1d(x, width, stride=_HOP)[0, 0]
 

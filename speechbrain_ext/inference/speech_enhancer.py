@@ -143,6 +143,7 @@ class SpeechEnhancer(FrontEndInterface):
             raise UserError("signal: holds no samples; expected audio")
 
         def enhance(start, end):
+            """Enhance a chunk."""
             chunk = signal[None, start:end]
             return self.enhance_batch(chunk, torch.ones(1), observation)[
                 0

@@ -41,20 +41,24 @@ class _Pair:
         self.estimate = estimate
 
     def of(self, metric):
+        """Measure the pair."""
         return metric(self.reference, self.estimate)
 
     @functools.cached_property
     def pesq(self):
+        """Compute PESQ once."""
         return self.of(quality.pesq)
 
     @functools.cached_property
     def composite(self):
+        """Compute the composite measures once."""
         return composite_measures.composite(
             self.reference, self.estimate, self.pesq
         )
 
     @functools.cached_property
     def dnsmos(self):
+        """Compute DNSMOS once."""
         return quality.dnsmos(self.estimate)
 
 
@@ -241,21 +245,33 @@ def _cores():
 
 
 @contextlib.contextmanager
-def _mapping(n_workers):
-    """Give ``map``, in this process or in several with one thread each.
+def one_thread():
+    """Compute in one thread, so that a machine's cores change no number.
 
-    One thread here as well: the order of a sum, and so its last digit, depends
-    on how many there are.
+    The order of a sum, and so its last digit, depends on how many there are.
+
+    Example
+    -------
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        # NumPy's libraries have threads of their own.
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def _mapping(n_workers):
+    """Give ``map``, in this process or in several with one thread each."""
     if n_workers <= 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            # NumPy's libraries have threads of their own.
-            with threadpool_limits(1):
-                yield map
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread():
+            yield map
         return
     # Libraries read the environment once, when a process imports them.
     before = {name: os.environ.get(name) for name in _THREAD_SETTINGS}

@@ -41,6 +41,23 @@ def utterances(manifests):
 
 
 @pytest.fixture(scope="session")
+def noisy(debug_data, manifests, tmp_path_factory):
+    """The little corpus in noise: manifest by split, and of the noises."""
+    from speechbrain_ext.corpora.noisy_mini import prepare_noisy_mini
+
+    folder = tmp_path_factory.mktemp("noisy")
+    return prepare_noisy_mini(
+        folder / "corpus",
+        noise_folder=debug_data.make_noise(folder / "noise"),
+        train_minutes=0.3,
+        valid_utterances=4,
+        test_utterances=4,
+        clean_folder=manifests["train"].parent,
+        n_workers=1,
+    )
+
+
+@pytest.fixture(scope="session")
 def logged():
     """Read a training's first line of losses: ``logged(folder)``."""
 

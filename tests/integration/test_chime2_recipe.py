@@ -8,56 +8,28 @@ import sys
 import kaldiio
 import numpy
 import pytest
-import soundfile
 import torch
 import torchaudio
 from safetensors.torch import load_file
 
 from speechbrain_ext.audio import load_audio
-from speechbrain_ext.corpora.chime2 import SNRS, SPLITS
+from speechbrain_ext.corpora.chime2 import SPLITS
 from speechbrain_ext.corpora.manifest import read_manifest
 from speechbrain_ext.features.kaldi_archive import kaldi_frames
 from speechbrain_ext.inference import PerceptualEnhancer
 
 RATE = 16000
 N_SENONES = 10
-#: Each training utterance has one SNR, each other one has all.
-TRAINING = dict(zip(SNRS, [f"01{i}c020{i}" for i in range(1, 7)]))
-OTHERS = {"si_dt_05": "050c0101", "si_et_05": "440c020f"}
 TINY = ("--n_senones=10", "--batch_seconds=2", "--num_workers=0")
 ONE_EPOCH = (*TINY, "--number_of_epochs=1", "--hidden=[8,8]")
 
 
-def n_samples(name):
-    """Lengths differ, so that batches are padded."""
-    return 4000 + 333 * (sum(map(ord, name)) % 7)
-
-
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
+def tree(debug_data, tmp_path_factory):
     """CHiME-2's layout, with transcripts and clean recordings' alignments."""
-    root = tmp_path_factory.mktemp("chime2") / "chime2-wsj0"
-    spoken = [("si_tr_s", snr, name) for snr, name in TRAINING.items()]
-    spoken += [
-        (split, snr, name) for split, name in OTHERS.items() for snr in SNRS
-    ]
-    generator = numpy.random.default_rng(0)
-    for split, snr, name in spoken:
-        for kind in ("isolated", "scaled"):
-            wav = root / kind / split / snr / "wsj0" / split / name[:3]
-            wav.mkdir(parents=True)
-            samples = generator.normal(0.0, 0.1, (n_samples(name), 2))
-            soundfile.write(wav / f"{name}.wav", samples, RATE, "PCM_16")
-    names = sorted({name for _, _, name in spoken})
-    lines = [f"words of {name} ({name})\n" for name in names]
-    (root / "all.dot").write_text("".join(lines))
-    alignments = {}
-    for name in names:
-        frames = 1 + (n_samples(name) - 400) // 160
-        targets = generator.integers(N_SENONES, size=frames)
-        alignments[f"{name}0"] = " ".join(map(str, targets))
-    write_alignments(root / "alignments.txt", alignments)
-    return root
+    return debug_data.make_chime2(
+        tmp_path_factory.mktemp("chime2") / "chime2-wsj0"
+    )
 
 
 def write_alignments(path, alignments):

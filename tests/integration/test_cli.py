@@ -86,7 +86,8 @@ def full_disk(n_bytes=1000):
 
 
 @pytest.mark.parametrize(
-    "name", ["transcribe", "enhance", "inpaint", "corrupt", "evaluate"]
+    "name",
+    ["transcribe", "enhance", "inpaint", "corrupt", "evaluate", "publish"],
 )
 def test_help_shows_every_option_and_an_example(run, name):
     status, out, errors = run(name, "--help")
@@ -98,7 +99,9 @@ def test_help_shows_every_option_and_an_example(run, name):
 def test_help_names_the_commands(run):
     status, out, _ = run("--help")
     assert status == 0
-    for name in ("transcribe", "enhance", "inpaint", "corrupt", "evaluate"):
+    for name in (
+        *("transcribe", "enhance", "inpaint", "corrupt", "evaluate", "publish"),
+    ):
         assert re.search(rf"^ +{name}\s+\w+ ", out, re.MULTILINE)
 
 

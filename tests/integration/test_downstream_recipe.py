@@ -5,7 +5,6 @@ from safetensors.torch import load_file
 
 from speechbrain_ext.audio import load_audio
 from speechbrain_ext.brains.experiment import load_hparams, parse_arguments
-from speechbrain_ext.brains.stages import run_stage
 from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.corpora.manifest import (
     read_manifest,
@@ -65,7 +64,14 @@ def recipe_of_tasks(repository):
 
 
 @pytest.fixture
-def train(recipe_of_tasks, random_whispers, speech, tmp_path, monkeypatch):
+def train(
+    recipe_of_tasks,
+    random_whispers,
+    speech,
+    tmp_path,
+    monkeypatch,
+    loaded_train,
+):
     """Train a task's mini recipe for two steps: ``train(task, ...)``."""
     monkeypatch.setenv("SB_GLOBAL_SEED", "0")
     folder = tmp_path / "out"
@@ -87,7 +93,8 @@ def train(recipe_of_tasks, random_whispers, speech, tmp_path, monkeypatch):
             *TINY[task],
             *more,
         ]
-        run_stage(__file__, *parse_arguments(arguments))
+        with loaded_train(recipe_of_tasks) as module:
+            module.main(*parse_arguments(arguments))
         return folder
 
     return run

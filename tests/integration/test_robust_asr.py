@@ -9,14 +9,13 @@ from safetensors.torch import load_file
 from speechbrain import Stage
 from speechbrain.utils.checkpoints import Checkpointer
 
-from speechbrain_ext.audio import load_audio, save_audio
+from speechbrain_ext.audio import load_audio
 from speechbrain_ext.backends.speechbrain_recogniser import (
     SpeechBrainRecogniser,
 )
 from speechbrain_ext.brains.experiment import parse_arguments
 from speechbrain_ext.brains.thaw import SlowThawBrain
 from speechbrain_ext.corpora.manifest import read_manifest
-from speechbrain_ext.corpora.noisy_mini import prepare_noisy_mini
 from speechbrain_ext.frontends.wide_resnet import WideResNetEnhancer
 from speechbrain_ext.inference import PerceptualEnhancer, RobustASR
 from speechbrain_ext.inference.export import export_enhancer
@@ -32,25 +31,6 @@ front_end: !new:speechbrain_ext.frontends.wide_resnet.WideResNetEnhancer
     channels: {CHANNELS}
     dense: {DENSE}
 """
-
-
-@pytest.fixture(scope="module")
-def noisy(manifests, tmp_path_factory):
-    """The little corpus in noise: manifest by split, and of the noises."""
-    folder = tmp_path_factory.mktemp("noisy")
-    generator = torch.Generator().manual_seed(0)
-    for name in ("hiss", "hum", "rattle"):
-        noise = torch.randn(16000 * 12, generator=generator)
-        save_audio(folder / "noise" / f"{name}.wav", 0.1 * noise)
-    return prepare_noisy_mini(
-        folder / "corpus",
-        noise_folder=folder / "noise",
-        train_minutes=0.3,
-        valid_utterances=4,
-        test_utterances=4,
-        clean_folder=manifests["train"].parent,
-        n_workers=1,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMModel
 
 from speechbrain_ext.audio import load_audio
 from speechbrain_ext.corpora.manifest import (
@@ -92,21 +91,9 @@ def finetune(train, pretrained, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def wavlm(tmp_path_factory):
+def wavlm(debug_data, tmp_path_factory):
     """A folder with a tiny WavLM of random weights."""
-    folder = tmp_path_factory.mktemp("wavlm")
-    config = WavLMConfig(
-        hidden_size=8,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=8,
-        conv_dim=[4] * 7,
-        num_conv_pos_embeddings=8,
-        num_conv_pos_embedding_groups=2,
-    )
-    WavLMModel(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
-    return folder
+    return debug_data.make_wavlm(tmp_path_factory.mktemp("wavlm"))
 
 
 def weights(folder):

@@ -20,6 +20,7 @@ IMPORT_ORDER = (
     "metrics",
     "inference",
     "evaluation",
+    "publishing",
     "cli",
 )
 LIBRARY = sorted((ROOT / "speechbrain_ext").rglob("*.py"))

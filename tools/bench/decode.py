@@ -147,6 +147,7 @@ def time_one_file(systems, path, arguments):
     """Seconds of each system on one file."""
 
     def by_faster_whisper(model):
+        """Decode with faster-whisper."""
         segments, _ = model.transcribe(
             str(path),
             language=systems["torch"].language or "en",
@@ -159,6 +160,7 @@ def time_one_file(systems, path, arguments):
         return " ".join(segment.text for segment in segments)
 
     def by(asr):
+        """Decode with one of our backends."""
         return lambda: asr.transcribe_file(path)
 
     functions = {"torch": by(systems["torch"])}
@@ -181,7 +183,10 @@ def time_files(systems, signals, lost, arguments):
     texts = {}
 
     def by(name, asr):
+        """Decode all files with one of our backends."""
+
         def run():
+            """Keep the texts."""
             texts[name] = asr.transcribe_signals(
                 signals, lost, batch_size=arguments.batch_size
             )
@@ -189,6 +194,7 @@ def time_files(systems, signals, lost, arguments):
         return run
 
     def by_speechbrain():
+        """Decode with SpeechBrain's searcher."""
         with speechbrains_searcher():
             by("SpeechBrain", systems["torch"])()
 

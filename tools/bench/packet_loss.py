@@ -130,12 +130,15 @@ def main():
         n_units = round(SECONDS / model.unit)
 
         def batched(model=model, n_units=n_units):
+            """Draw for the batch."""
             return model([n_units] * len(names), names, 0, 0, rate)
 
         def looped(draw_span=draw_span, n_units=n_units):
+            """Draw an utterance at a time."""
             return loop(draw_span, n_units, seeds, rate)
 
         def lean(draw_span=draw_span, n_units=n_units):
+            """Draw as a lean loop does."""
             return lean_loop(draw_span, n_units, seeds, rate)
 
         expected = [round(rate * n_units)] * len(names)

@@ -100,17 +100,21 @@ def make_parts(front_end, model, batch):
     noisy = batch.noisy.data
 
     def enhance():
+        """Run the front-end forwards and backwards."""
         front_end(noisy, lengths).square().mean().backward()
 
     def represent(wavs):
+        """Run the frozen model."""
         return model.representations(wavs[..., None], lengths, layers)[-1]
 
     def differentiate():
+        """Run the frozen model forwards and backwards."""
         # What the front-end gives wants gradients.
         wavs = noisy.clone().requires_grad_()
         represent(wavs).square().mean().backward()
 
     def represent_clean():
+        """Represent the clean speech."""
         with torch.no_grad():
             represent(batch.sig.data)
 
@@ -136,6 +140,7 @@ def measure(arguments):
     )
 
     def step():
+        """Take a training step."""
         brain.step = brain.step + 1
         brain.fit_batch(batch)
 

@@ -42,6 +42,7 @@ def forward_times(whisper, front_ends, frames=3000, rounds=7):
     lost = (torch.rand(1, frames) < 0.4).float()
 
     def forward(front_end):
+        """Make a function that runs a front-end."""
         front_end.eval()
         return lambda: front_end(feats, length, lost)
 

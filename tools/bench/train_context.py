@@ -64,6 +64,7 @@ def training_step(context, whisper, wavs):
     optimizer = torch.optim.Adam(front_end.parameters(), lr=1e-3)
 
     def step():
+        """Take a training step."""
         batch = restore(wavs, features, front_end)
         loss = sum(criterion(batch).mean() for criterion in criteria)
         optimizer.zero_grad()

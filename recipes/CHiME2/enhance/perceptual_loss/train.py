@@ -20,8 +20,8 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
 
-from speechbrain_ext.brains.experiment import fit, run
-from speechbrain_ext.brains.stages import begin_stage
+from speechbrain_ext.brains.experiment import run, start_experiment
+from speechbrain_ext.brains.stages import begin_stage, train_stage
 from speechbrain_ext.corpora.dataset import manifest_dataset
 
 
@@ -37,7 +37,19 @@ def main(hparams_file, run_opts, overrides):
     overrides : dict
         Values from the command line, by key.
     """
-    hparams, brain = begin_stage(__file__, hparams_file, run_opts, overrides)
+    hparams = start_experiment(__file__, hparams_file, run_opts, overrides)
+    begin_stage(
+        hparams,
+        prepare=[] if hparams["skip_prep"] else [hparams["prepare"]],
+        check=hparams["check"],
+        pretrained=hparams["pretrained"],
+    )
+    brain = hparams["brain"](
+        train_loggers=[hparams["train_logger"]],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
     # No utterance is left out: Kaldi wants the features of all of them.
     data = {
         split: manifest_dataset(
@@ -47,11 +59,12 @@ def main(hparams_file, run_opts, overrides):
         )
         for split in hparams["splits"]
     }
-    if not brain.test_only:
-        fit(brain, hparams, data["train"], data["valid"])
-    brain.evaluate(
-        data[hparams["splits"][-1]],
-        test_loader_kwargs=hparams["valid_loader_opts"],
+    train_stage(
+        brain,
+        {**data, "test": data[hparams["splits"][-1]]},
+        hparams["epoch_counter"],
+        hparams["train_loader_opts"],
+        hparams["valid_loader_opts"],
     )
 
     folder = Path(hparams["output_folder"])

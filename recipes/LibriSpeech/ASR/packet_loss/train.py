@@ -17,7 +17,7 @@ from pathlib import Path
 
 from speechbrain.utils.distributed import run_on_main
 
-from speechbrain_ext.brains.experiment import fit, run, start_experiment
+from speechbrain_ext.brains.experiment import run, start_experiment
 from speechbrain_ext.brains.restoration import RestorationBrain
 from speechbrain_ext.corpora.dataset import manifest_dataset
 from speechbrain_ext.corpora.manifest import read_manifest
@@ -81,11 +81,12 @@ def main(hparams_file, run_opts, overrides):
         checkpointer=hparams["checkpointer"],
     )
     if not brain.test_only:
-        fit(
-            brain,
-            hparams,
+        brain.fit(
+            hparams["epoch_counter"],
             manifest_dataset(hparams["train_csv"]),
             manifest_dataset(hparams["valid_csv"]),
+            train_loader_kwargs=hparams["train_loader_opts"],
+            valid_loader_kwargs=hparams["valid_loader_opts"],
         )
 
     # What is evaluated is what a user will load: the exported folder.
@@ -103,10 +104,11 @@ def main(hparams_file, run_opts, overrides):
     )
     if not hparams["test_rates"]:
         return
+    system = hparams["system"]
     run_on_main(
         evaluate_packet_loss,
         kwargs={
-            "models": f"{hparams['system']}={model_folder}",
+            "models": f"{system}={model_folder}",
             "manifest": hparams["test_csv"],
             "damage": hparams["test_damage"],
             "rates": hparams["test_rates"],

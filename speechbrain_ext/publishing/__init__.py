@@ -1,0 +1,1 @@
+"""From a results folder to a model on the hub that others load."""

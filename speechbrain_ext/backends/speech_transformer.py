@@ -6,6 +6,7 @@ from speechbrain.decoders.seq2seq import (
     S2STransformerGreedySearcher,
 )
 from speechbrain.lobes.models.transformer.TransformerASR import TransformerASR
+from speechbrain.nnet.linear import Linear
 from speechbrain.processing.features import InputNormalization
 from torch import nn
 
@@ -170,7 +171,8 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
             causal=False,
             max_length=max_length,
         )
-        self.output = nn.Linear(d_model, len(units))
+        # The beam search asks SpeechBrain's own layer for its size.
+        self.output = Linear(len(units), input_size=d_model)
         self.ctc = nn.Linear(d_model, len(units))
 
     def state_lengths(self, lengths, frames):
@@ -276,10 +278,13 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
             min_decode_ratio=0.0,
             max_decode_ratio=1.0,
         )
-        hypotheses = searcher(states, self.state_lengths(lengths, frames))[0]
+        relative = self.state_lengths(lengths, frames)
+        hypotheses = searcher(states, relative)[0]
+        # The search stops where the longest utterance of the batch must.
+        limits = (relative * states.shape[1]).round().int().tolist()
         return [
-            self.units.decode([i for i in indices if i != BLANK])
-            for indices in hypotheses
+            self.units.decode([i for i in indices[:limit] if i != BLANK])
+            for indices, limit in zip(hypotheses, limits)
         ]
 
 

@@ -468,7 +468,10 @@ def check_model_index(data, rows, repo):
     values = sorted(
         (
             row["metric"],
-            round(row["value"] * (100 if row["metric"] == "wer" else 1), 3),
+            round(
+                row["value"] * (100 if row["metric"] in ("wer", "cer") else 1),
+                3,
+            ),
         )
         for row in rows
     )

@@ -109,12 +109,9 @@ def _load_recogniser(arguments):
     if arguments.language is not None:
         asr.language = arguments.language
 
-    def transcribe(signals, lost):
-        return asr.transcribe_signals(
-            signals, lost, not bare, arguments.batch_size
-        )
-
-    return asr, transcribe
+    return asr, lambda signals, lost: asr.transcribe_signals(
+        signals, lost, not bare, arguments.batch_size
+    )
 
 
 def _load_fusion_recogniser(arguments, bare):
@@ -136,10 +133,9 @@ def _load_fusion_recogniser(arguments, bare):
     asr = _load(arguments, "FusionASR")
     output = "noisy" if bare else arguments.spectrogram
 
-    def transcribe(signals, lost):
-        return asr.transcribe_signals(signals, output, arguments.batch_size)
-
-    return asr, transcribe
+    return asr, lambda signals, lost: asr.transcribe_signals(
+        signals, output, arguments.batch_size
+    )
 
 
 def _read_batches(asr, arguments):

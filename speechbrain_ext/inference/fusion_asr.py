@@ -28,8 +28,8 @@ class FusionASR(FrontEndInterface):
     ---------
     *args, **kwargs
         As :class:`speechbrain.inference.interfaces.Pretrained` takes them;
-        ``beam_size`` among the hyperparameters is the decoder's, 1 if it is not
-        there.
+        ``beam_size`` among the hyperparameters is the search's, the back-end's
+        own if it is not there.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class FusionASR(FrontEndInterface):
         front_end = self.mods.front_end
         self.outputs = getattr(front_end, "outputs", ("noisy",))
         self._output = getattr(front_end, "output", "noisy")
-        self.beam_size = getattr(self.hparams, "beam_size", 1)
+        self.beam_size = getattr(self.hparams, "beam_size", None)
 
     @property
     def output(self):
@@ -226,7 +226,7 @@ class FusionASR(FrontEndInterface):
             A text a signal.
         """
 
-        def transcribe(wavs):
+        def _transcribe(wavs):
             samples = torch.tensor([len(wav) for wav in wavs])
             return self.transcribe_batch(
                 pad_sequence(wavs, batch_first=True),
@@ -242,7 +242,9 @@ class FusionASR(FrontEndInterface):
                 signal, torch.zeros_like(signal, dtype=torch.bool)
             )
         ]
-        return transcribe_windows(transcribe, windows, len(signals), batch_size)
+        return transcribe_windows(
+            _transcribe, windows, len(signals), batch_size
+        )
 
     def transcribe_files(self, paths, output=None, batch_size=16):
         """Transcribe audio files together: faster than one by one.
@@ -346,12 +348,12 @@ class FusionASR(FrontEndInterface):
         self._check_output(output)
         signal = load_audio(path)
 
-        def enhance(start, end):
+        def _enhance(start, end):
             chunk = signal[None, start:end]
             return self.enhance_batch(chunk, torch.ones(1), output)[0].cpu()
 
         enhanced = process_in_chunks(
-            enhance,
+            _enhance,
             len(signal),
             round(self.chunk_seconds * SAMPLE_RATE),
             round(self.overlap_seconds * SAMPLE_RATE),

@@ -16,12 +16,59 @@ where they are. After training, or alone with ``--test_only``, the best
 checkpoint is exported and evaluated.
 """
 
-from functools import partial
+from speechbrain_ext.brains.experiment import run, start_experiment
+from speechbrain_ext.brains.stages import begin_stage, finish_stage, train_stage
+from speechbrain_ext.corpora.dataset import manifest_dataset
 
-from speechbrain_ext.brains.experiment import run
-from speechbrain_ext.brains.stages import run_stage
 
-main = partial(run_stage, __file__)
+def main(hparams_file, run_opts, overrides):
+    """Prepare the data, train, export, evaluate.
+
+    Arguments
+    ---------
+    hparams_file : str
+        The YAML file.
+    run_opts : RunOptions
+        SpeechBrain's run options.
+    overrides : dict
+        Values from the command line, by key.
+    """
+    hparams = start_experiment(__file__, hparams_file, run_opts, overrides)
+    begin_stage(
+        hparams,
+        prepare=[] if hparams["skip_prep"] else [hparams["prepare"]],
+        check=hparams.get("check"),
+        pretrained=hparams["pretrained"],
+    )
+    brain = hparams["brain"](
+        train_loggers=[hparams["train_logger"]],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    data = {
+        split: manifest_dataset(
+            hparams[f"{split}_csv"],
+            text_column=hparams["text_column"],
+            noisy=noisy,
+        )
+        for split, noisy in hparams["noisy"].items()
+    }
+    train_stage(
+        brain,
+        data,
+        hparams["epoch_counter"],
+        hparams["train_loader_opts"],
+        hparams["valid_loader_opts"],
+    )
+    finish_stage(
+        brain,
+        hparams["output_folder"],
+        hparams["export"],
+        hparams["evaluate"],
+        hparams.get("system"),
+    )
+
 
 if __name__ == "__main__":
     run(main)

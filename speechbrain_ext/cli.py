@@ -109,9 +109,13 @@ def _load_recogniser(arguments):
     if arguments.language is not None:
         asr.language = arguments.language
 
-    return asr, lambda signals, lost: asr.transcribe_signals(
-        signals, lost, not bare, arguments.batch_size
-    )
+    def transcribe(signals, lost):
+        """Recognise a batch of files."""
+        return asr.transcribe_signals(
+            signals, lost, not bare, arguments.batch_size
+        )
+
+    return asr, transcribe
 
 
 def _load_fusion_recogniser(arguments, bare):
@@ -133,9 +137,11 @@ def _load_fusion_recogniser(arguments, bare):
     asr = _load(arguments, "FusionASR")
     output = "noisy" if bare else arguments.spectrogram
 
-    return asr, lambda signals, lost: asr.transcribe_signals(
-        signals, output, arguments.batch_size
-    )
+    def transcribe(signals, lost):
+        """Recognise a batch of files."""
+        return asr.transcribe_signals(signals, output, arguments.batch_size)
+
+    return asr, transcribe
 
 
 def _read_batches(asr, arguments):

@@ -25,6 +25,7 @@ from hyperpyyaml import resolve_references
 
 from speechbrain_ext.errors import UserError, exit_on_user_error
 from speechbrain_ext.files import write_text
+from speechbrain_ext.inference import classes
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "speechbrain_ext"
@@ -44,6 +45,18 @@ PLACES = {
     "speechbrain_ext.evaluation": "speechbrain.utils.robust_evaluation",
     "speechbrain_ext.publishing": "speechbrain.utils.robust_publishing",
 }
+
+#: What models' files may name: imported by these names, whatever else is.
+LOADED = sorted(
+    {
+        name.rpartition(".")[0]
+        for name in (
+            *classes.INTERFACES.values(),
+            *classes.CLASSES,
+            *classes.IN_CTRANSLATE2.values(),
+        )
+    }
+)
 
 #: What says that a package of the checkout is an export.
 MARK = "# Exported from speechbrain-ext."
@@ -181,6 +194,8 @@ class Library:
             found.add(module)
             if not self.is_package(module):
                 waiting += self.needs(self.file(module).read_text())
+            if module == classes.__name__:
+                waiting += LOADED
         return found
 
 

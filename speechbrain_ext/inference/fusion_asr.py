@@ -226,7 +226,8 @@ class FusionASR(FrontEndInterface):
             A text a signal.
         """
 
-        def _transcribe(wavs):
+        def transcribe(wavs):
+            """Recognise a batch of chunks."""
             samples = torch.tensor([len(wav) for wav in wavs])
             return self.transcribe_batch(
                 pad_sequence(wavs, batch_first=True),
@@ -242,9 +243,7 @@ class FusionASR(FrontEndInterface):
                 signal, torch.zeros_like(signal, dtype=torch.bool)
             )
         ]
-        return transcribe_windows(
-            _transcribe, windows, len(signals), batch_size
-        )
+        return transcribe_windows(transcribe, windows, len(signals), batch_size)
 
     def transcribe_files(self, paths, output=None, batch_size=16):
         """Transcribe audio files together: faster than one by one.
@@ -348,12 +347,13 @@ class FusionASR(FrontEndInterface):
         self._check_output(output)
         signal = load_audio(path)
 
-        def _enhance(start, end):
+        def enhance(start, end):
+            """Enhance a chunk."""
             chunk = signal[None, start:end]
             return self.enhance_batch(chunk, torch.ones(1), output)[0].cpu()
 
         enhanced = process_in_chunks(
-            _enhance,
+            enhance,
             len(signal),
             round(self.chunk_seconds * SAMPLE_RATE),
             round(self.overlap_seconds * SAMPLE_RATE),

@@ -296,7 +296,8 @@ class PacketLossASR(Pretrained):
             for start, end in split_at_pauses(signal, gone)
         ]
 
-        def _transcribe(wavs, gone):
+        def transcribe(wavs, gone):
+            """Recognise a batch of chunks."""
             samples = torch.tensor([len(wav) for wav in wavs])
             return self._transcribe_windows(
                 pad_sequence(wavs, batch_first=True),
@@ -305,9 +306,7 @@ class PacketLossASR(Pretrained):
                 front_end,
             )
 
-        return transcribe_windows(
-            _transcribe, windows, len(signals), batch_size
-        )
+        return transcribe_windows(transcribe, windows, len(signals), batch_size)
 
     def transcribe_batch(self, wavs, lengths, lost=None, front_end=True):
         """Transcribe a batch.

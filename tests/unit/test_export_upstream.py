@@ -123,6 +123,15 @@ def test_every_import_leads_somewhere(made, tool):
     assert checked > 100
 
 
+def test_what_models_may_name_goes_along(made, tool):
+    """The loader imports these by their names alone."""
+    checkout, _ = made
+    assert "speechbrain_ext.inference.inpainter" in tool.LOADED
+    for module in tool.LOADED:
+        path = tool.place(module).replace(".", "/") + ".py"
+        assert (checkout / path).is_file(), module
+
+
 def test_yaml_names_what_is_there(made):
     checkout, paths = made
     found = 0

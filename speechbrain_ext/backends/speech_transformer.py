@@ -113,6 +113,8 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
         Share of what training leaves out.
     max_length : int
         Most positions and most units of an utterance.
+    beam_size : int
+        Of the search, where none is asked for; 1 is greedy search.
 
     Example
     -------
@@ -144,8 +146,10 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
         decoder_layers=6,
         dropout=0.1,
         max_length=2500,
+        beam_size=1,
     ):
         super().__init__()
+        self.beam_size = beam_size
         self.units = units
         self.source = type(self).__name__
         self.filterbank = LogMelOfMagnitude(n_mels, n_bins)
@@ -247,7 +251,7 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
         return self.shift(rows, bos=BLANK, eos=BLANK)
 
     @torch.no_grad()
-    def transcribe(self, feats, seconds=None, beam_size=1, lengths=None):
+    def transcribe(self, feats, seconds=None, beam_size=None, lengths=None):
         """Decode magnitudes into text.
 
         Arguments
@@ -256,8 +260,8 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
             [batch, frames, bins].
         seconds : torch.Tensor, optional
             Not used.
-        beam_size : int
-            1 is greedy search.
+        beam_size : int, optional
+            1 is greedy search; the model's own if not given.
         lengths : torch.Tensor, optional
             [batch], relative to ``feats``; all of it where none are given.
 
@@ -272,7 +276,7 @@ class SpeechTransformer(TransformerDecoding, nn.Module):
         feats = feats[:, :frames]
         states = self.representations(feats, lengths, ["encoder"])[0]
         searcher = self.make_searcher(
-            beam_size,
+            beam_size or self.beam_size,
             bos_index=BLANK,
             eos_index=BLANK,
             min_decode_ratio=0.0,

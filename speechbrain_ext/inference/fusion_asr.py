@@ -28,8 +28,8 @@ class FusionASR(FrontEndInterface):
     ---------
     *args, **kwargs
         As :class:`speechbrain.inference.interfaces.Pretrained` takes them;
-        ``beam_size`` among the hyperparameters is the decoder's, 1 if it is not
-        there.
+        ``beam_size`` among the hyperparameters is the search's, the back-end's
+        own if it is not there.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class FusionASR(FrontEndInterface):
         front_end = self.mods.front_end
         self.outputs = getattr(front_end, "outputs", ("noisy",))
         self._output = getattr(front_end, "output", "noisy")
-        self.beam_size = getattr(self.hparams, "beam_size", 1)
+        self.beam_size = getattr(self.hparams, "beam_size", None)
 
     @property
     def output(self):

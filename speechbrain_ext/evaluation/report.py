@@ -14,6 +14,8 @@ from speechbrain_ext.files import atomic_write, write_text
 # yellow, which paper swallows; black is the bare recogniser's.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+#: Systems that a figure names among its lines.
+_MOST_INSIDE = 5
 
 _NOTES = """\
 WER in % with its 95 % interval (bootstrap over utterances). All systems hear
@@ -245,7 +247,10 @@ def save_figure(file, rows, title, metric="wer", snrs=False):
     >>> file.stat().st_size > 1000
     True
     """
-    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    # So many names would hide their lines.
+    beside = len(_systems(rows)) > _MOST_INSIDE
+    size = (8.8 if beside else 6.4, 4.4)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     scale = 1 if snrs else 100
@@ -278,6 +283,9 @@ def save_figure(file, rows, title, metric="wer", snrs=False):
     axes.set_xticks([scale * level for level in _levels(rows)])
     axes.xaxis.set_major_formatter("{x:.3g}")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if beside:
+        figure.legend(loc="outside right upper")
+    else:
+        axes.legend()
     with atomic_write(file) as temporary:
         figure.savefig(temporary, format="png")

@@ -10,8 +10,8 @@ from speechbrain_ext.corpora.manifest import write_manifest
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation import (
     enhancement,
+    enhancement_runs,
     enhancement_systems,
-    noisy_speech,
 )
 from speechbrain_ext.evaluation.enhancement import evaluate_enhancement
 from speechbrain_ext.evaluation.enhancement_systems import EnhancementSystem
@@ -163,7 +163,7 @@ def test_again_takes_what_is_finished(manifests, reader, tmp_path, monkeypatch):
     first = run(manifests, tmp_path / "out", **settings)
     heard = reader.heard
     monkeypatch.setattr(
-        noisy_speech, "score_pairs", lambda *_: pytest.fail("scored again")
+        enhancement_runs, "score_pairs", lambda *_: pytest.fail("scored again")
     )
     assert run(manifests, tmp_path / "out", **settings) == first
     assert reader.heard == heard

@@ -1,6 +1,5 @@
 """What every test and docstring example runs under, alone or all together."""
 
-import logging
 import os
 import random
 import sys
@@ -76,20 +75,6 @@ def _same_randomness():
         sys.modules["numpy"].random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _trainings_have_ended():
-    """Let no earlier test's training keep its log open.
-
-    What the next test logs would go there too, and fail on its full disk.
-    """
-    root = logging.getLogger()
-    for handler in root.handlers[:]:
-        # Pytest's own goes nowhere.
-        if getattr(handler, "baseFilename", os.devnull) != os.devnull:
-            root.removeHandler(handler)
-            handler.close()
 
 
 @pytest.fixture(autouse=True)

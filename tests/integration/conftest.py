@@ -139,11 +139,13 @@ def _loaded_train(recipe):
     spec.loader.exec_module(module)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    yield module
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    try:
+        yield module
+    finally:
+        for handler in set(root.handlers) - set(handlers):
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture

@@ -406,6 +406,18 @@ def published(results, tmp_path_factory):
     return make_hub_folder(results, Publication(REPO), folder)
 
 
+def loadables(text):
+    """The modules that a model's YAML loads weights into, by name."""
+    pretrainer = mapping(mapping(yaml.compose(text))["pretrainer"])
+    names = list(mapping(pretrainer["loadables"]))
+    assert names
+    return names
+
+
+def mapping(node):
+    return {key.value: value for key, value in node.value}
+
+
 def check_hub_folder(folder, repo):
     """What holds for every published folder."""
     names = {path.name for path in folder.iterdir()}
@@ -416,8 +428,8 @@ def check_hub_folder(folder, repo):
         "example.wav",
         "hyperparams.yaml",
     } <= names
-    # A recogniser that others begin with has no front-end of its own.
-    assert names & {"front_end.safetensors", "back_end.safetensors"}
+    text = (folder / "hyperparams.yaml").read_text()
+    assert {f"{name}.safetensors" for name in loadables(text)} <= names
     allowed = (".md", ".json", ".yaml", ".safetensors", ".wav", ".png", ".txt")
     for path in folder.iterdir():
         assert path.is_file() and not path.is_symlink()
@@ -425,7 +437,6 @@ def check_hub_folder(folder, repo):
         assert path.stat().st_size < 20e6
     config = json.loads((folder / "config.json").read_text())
     assert config["interface"] in INTERFACES and config["repo"] == repo
-    text = (folder / "hyperparams.yaml").read_text()
     assert check_yaml(text, "hyperparams.yaml")
     assert not re.search(r"!(?!new:speechbrain_ext\.)\w|<\w+>", text)
     name = config["interface"].rpartition(".")[2]

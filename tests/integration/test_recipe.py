@@ -113,7 +113,9 @@ def refused(run_train, capsys, arguments):
     errors = capsys.readouterr().err
     # A training that has begun has shown its progress.
     lines = [line for line in errors.splitlines() if "%|" not in line]
-    (line,) = [line for line in lines if line.strip()]
+    lines = [line for line in lines if line.strip()]
+    assert len(lines) == 1, errors
+    (line,) = lines
     assert line.startswith("error: ") and errors.endswith(line + "\n")
     return line
 

@@ -161,11 +161,19 @@ class Library:
         Raises
         ------
         UserError
-            When one is not there.
+            When one is not there, or is imported by a name that it does not
+            have where it goes.
         """
         found = set()
         for line in _imports(ast.parse(text)):
-            found |= {self.owner(line.module, a.name) for a in line.names}
+            for name in (alias.name for alias in line.names):
+                found.add(self.owner(line.module, name))
+                whole = f"{line.module}.{name}"
+                if place(whole) != f"{place(line.module)}.{name}":
+                    raise UserError(
+                        f"{whole}: imported from {line.module}, which it goes "
+                        "apart from; expected what is in it to be imported"
+                    )
         for module in found:
             if self.file(module) is None:
                 raise UserError(f"{module}: no such module in {self.root}")

@@ -179,10 +179,10 @@ def load_fusion_model(source, run_opts=None):
     ...
     speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
     """
-    from speechbrain_ext import inference
+    from speechbrain_ext.inference.fusion_asr import FusionASR
     from speechbrain_ext.inference.model_folder import interface_name
 
     name = interface_name(source)
     if name != "FusionASR":
         raise UserError(f"{source}: is a {name}; expected a FusionASR")
-    return inference.FusionASR.from_hparams(source, run_opts=run_opts)
+    return FusionASR.from_hparams(source, run_opts=run_opts)

@@ -123,6 +123,20 @@ def test_every_import_leads_somewhere(made, tool):
     assert checked > 100
 
 
+def test_whatever_is_imported_can_be_found_and_rewritten(tool, repository):
+    """In all of the package and in every recipe."""
+    library = tool.Library(repository)
+    files = [
+        *(repository / "speechbrain_ext").rglob("*.py"),
+        *(repository / "recipes").rglob("*.py"),
+    ]
+    assert len(files) > 100
+    for file in files:
+        library.needs(file.read_text())
+    with pytest.raises(UserError, match="speechbrain_ext.inference: imported"):
+        library.needs("from speechbrain_ext import inference")
+
+
 def test_what_models_may_name_goes_along(made, tool):
     """The loader imports these by their names alone."""
     checkout, _ = made

@@ -89,6 +89,7 @@ reproduce-ssl-mse: setup
 
 reproduce-fusion: setup
 	$(RUN) tools/reproduce_fusion.py $(ARGS)
+
 docs: setup
 	$(RUN) -m sphinx -W --keep-going -q -d site/.doctrees docs site
 	@echo "site/index.html"

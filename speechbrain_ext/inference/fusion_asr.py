@@ -33,8 +33,6 @@ class FusionASR(FrontEndInterface):
 
     Attributes
     ----------
-    output : str
-        What is used where no output is named; can be set.
     outputs : tuple of str
         All that there are.
 
@@ -86,7 +84,7 @@ class FusionASR(FrontEndInterface):
 
     @property
     def output(self):
-        """str : What is used where no output is named."""
+        """str : What is used where no output is named; can be set."""
         return self._output
 
     @output.setter

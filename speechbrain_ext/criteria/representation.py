@@ -32,14 +32,16 @@ def represent_repaired(restoration, model, names):
     >>> represent_repaired(batch, model, ["all"])
     [tensor([-1.])]
     """
-    kept = vars(restoration).setdefault("represented", {})
-    missing = [name for name in names if (id(model), name) not in kept]
+    represented = vars(restoration).setdefault("represented", {})
+    # With the model itself: once it is gone another one may get its id.
+    _, kept = represented.setdefault(id(model), (model, {}))
+    missing = [name for name in names if name not in kept]
     if missing:
         found = model.representations(
             restoration.repaired, restoration.frame_lengths, missing
         )
-        kept.update(((id(model), name), x) for name, x in zip(missing, found))
-    return [kept[id(model), name] for name in names]
+        kept.update(zip(missing, found))
+    return [kept[name] for name in names]
 
 
 def upper_half(n_layers):

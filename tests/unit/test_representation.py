@@ -281,6 +281,21 @@ def test_another_networks_features_are_not_taken(tmp_path, speech):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_later_network_is_not_taken_for_one_that_is_gone(speech):
+    """Where memory is used again, so are ids."""
+    for scale in range(1, 50):
+        found = represent_repaired(
+            speech,
+            SimpleNamespace(
+                representations=lambda feats, lengths, names, scale=scale: [
+                    scale * feats
+                ]
+            ),
+            ["all"],
+        )
+        torch.testing.assert_close(found[0], scale * speech.repaired)
+
+
 def test_a_damaged_file_is_written_anew(tmp_path, speech):
     model = Layers(2)
     expected = cached(model, tmp_path)(speech)

@@ -388,6 +388,7 @@ def _evaluate_fusion(arguments, shards):
         test_set=arguments.test_set or name,
         run_opts=_run_options(arguments),
         shards=shards,
+        load=_loader(arguments),
     )
 
 

@@ -166,14 +166,8 @@ class Library:
         """
         found = set()
         for line in _imports(ast.parse(text)):
-            for name in (alias.name for alias in line.names):
-                found.add(self.owner(line.module, name))
-                whole = f"{line.module}.{name}"
-                if place(whole) != f"{place(line.module)}.{name}":
-                    raise UserError(
-                        f"{whole}: imported from {line.module}, which it goes "
-                        "apart from; expected what is in it to be imported"
-                    )
+            _check_rewritable(line)
+            found |= {self.owner(line.module, a.name) for a in line.names}
         for module in found:
             if self.file(module) is None:
                 raise UserError(f"{module}: no such module in {self.root}")
@@ -216,6 +210,17 @@ def _imports(tree):
         and not node.level
         and node.module.split(".")[0] == PACKAGE
     ]
+
+
+def _check_rewritable(line):
+    """Refuse an import of a name that has another package there."""
+    for alias in line.names:
+        name = f"{line.module}.{alias.name}"
+        if place(name) != f"{place(line.module)}.{alias.name}":
+            raise UserError(
+                f"{name}: imported from {line.module}, which it goes apart "
+                "from; expected what is in it to be imported"
+            )
 
 
 def place(module):

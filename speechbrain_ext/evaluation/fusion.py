@@ -33,6 +33,7 @@ from speechbrain_ext.evaluation.report import save_figure
 from speechbrain_ext.evaluation.results import join_results
 from speechbrain_ext.evaluation.sharding import ALONE
 from speechbrain_ext.evaluation.word_errors import write_word_errors
+from speechbrain_ext.inference.loading import load_trusted
 from speechbrain_ext.metrics.wer import CharacterErrorRate
 
 #: Of Table I.
@@ -59,6 +60,7 @@ def evaluate_fusion(
     debug=False,
     progressbar=True,
     shards=ALONE,
+    load=load_trusted,
 ):
     """Evaluate models' folders on noisy speech.
 
@@ -101,6 +103,9 @@ def evaluate_fusion(
         Whether to show one.
     shards : Shards
         The processes that share the test set's batches; the first writes.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -124,7 +129,7 @@ def evaluate_fusion(
         Path(file): read_mixtures(file)[: _DEBUG_UTTERANCES if debug else None]
         for file in (manifest if several else [manifest])
     }
-    systems = load_fusion_systems(models, run_opts)
+    systems = load_fusion_systems(models, run_opts, load)
     results, folders = [], []
     for file, rows in test_sets.items():
         folders.append(Path(results_folder, file.stem if several else ""))

@@ -9,6 +9,8 @@ from torch.nn.utils.rnn import pad_sequence
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.evaluation.decoding import System
 from speechbrain_ext.evaluation.systems import named_models
+from speechbrain_ext.inference.fusion_asr import FusionASR
+from speechbrain_ext.inference.loading import load_trusted
 
 #: The recordings, without noise and with it.
 CLEAN, NOISY = "clean", "noisy"
@@ -103,7 +105,7 @@ def _batch(signals):
     return pad_sequence(signals, batch_first=True), lengths / lengths.max()
 
 
-def load_fusion_systems(models, run_opts=None):
+def load_fusion_systems(models, run_opts=None, load=load_trusted):
     """Load models' folders, and put the recordings before them.
 
     Arguments
@@ -113,6 +115,9 @@ def load_fusion_systems(models, run_opts=None):
         each perhaps with a name, ``NAME=SOURCE``.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def load_fusion_systems(models, run_opts=None):
             raise UserError(f"model {name}: expected another name")
     systems = {}
     for name, source in sources.items():
-        model = load_fusion_model(source, run_opts)
+        model = load_fusion_model(source, run_opts, load)
         if not systems:
             systems[CLEAN] = FusionSystem(model, clean=True, scored=False)
             systems[NOISY] = FusionSystem(model)
@@ -153,7 +158,7 @@ def load_fusion_systems(models, run_opts=None):
     return systems
 
 
-def load_fusion_model(source, run_opts=None):
+def load_fusion_model(source, run_opts=None, load=load_trusted):
     """Load a model's folder.
 
     Arguments
@@ -162,6 +167,9 @@ def load_fusion_model(source, run_opts=None):
         A folder or hub id.
     run_opts : dict or None
         SpeechBrain's run options.
+    load : callable
+        How models are loaded: :func:`speechbrain_ext.inference.loading.load`
+        for those of strangers.
 
     Returns
     -------
@@ -179,10 +187,9 @@ def load_fusion_model(source, run_opts=None):
     ...
     speechbrain_ext.errors.UserError: nowhere/at/all: no such folder; ...
     """
-    from speechbrain_ext.inference.fusion_asr import FusionASR
-    from speechbrain_ext.inference.model_folder import interface_name
-
-    name = interface_name(source)
-    if name != "FusionASR":
-        raise UserError(f"{source}: is a {name}; expected a FusionASR")
-    return FusionASR.from_hparams(source, run_opts=run_opts)
+    model = load(source, run_opts=run_opts)
+    if not isinstance(model, FusionASR):
+        raise UserError(
+            f"{source}: is a {type(model).__name__}; expected a FusionASR"
+        )
+    return model

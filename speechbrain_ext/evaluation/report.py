@@ -14,8 +14,8 @@ from speechbrain_ext.files import atomic_write, write_text
 # yellow, which paper swallows; black is the bare recogniser's.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-#: Systems that a figure names among its lines.
-_MOST_INSIDE = 5
+#: Systems whose legend has room among the lines.
+_MAX_LEGEND_INSIDE = 5
 
 _NOTES = """\
 WER in % with its 95 % interval (bootstrap over utterances). All systems hear
@@ -248,7 +248,7 @@ def save_figure(file, rows, title, metric="wer", snrs=False):
     True
     """
     # So many names would hide their lines.
-    beside = len(_systems(rows)) > _MOST_INSIDE
+    beside = len(_systems(rows)) > _MAX_LEGEND_INSIDE
     size = (8.8 if beside else 6.4, 4.4)
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     FigureCanvasAgg(figure)

@@ -404,16 +404,16 @@ def published(results, tmp_path_factory):
     return make_hub_folder(results, Publication(REPO), folder)
 
 
-def loadables(text):
+def mapping(node):
+    """A YAML mapping's nodes by key."""
+    return {key.value: value for key, value in node.value}
+
+
+def loadables(root):
     """The modules that a model's YAML loads weights into, by name."""
-    pretrainer = mapping(mapping(yaml.compose(text))["pretrainer"])
-    names = list(mapping(pretrainer["loadables"]))
+    names = list(mapping(mapping(mapping(root)["pretrainer"])["loadables"]))
     assert names
     return names
-
-
-def mapping(node):
-    return {key.value: value for key, value in node.value}
 
 
 def check_hub_folder(folder, repo):
@@ -427,7 +427,8 @@ def check_hub_folder(folder, repo):
         "hyperparams.yaml",
     } <= names
     text = (folder / "hyperparams.yaml").read_text()
-    assert {f"{name}.safetensors" for name in loadables(text)} <= names
+    root = check_yaml(text, "hyperparams.yaml")
+    assert {f"{name}.safetensors" for name in loadables(root)} <= names
     allowed = (".md", ".json", ".yaml", ".safetensors", ".wav", ".png", ".txt")
     for path in folder.iterdir():
         assert path.is_file() and not path.is_symlink()
@@ -435,7 +436,6 @@ def check_hub_folder(folder, repo):
         assert path.stat().st_size < 20e6
     config = json.loads((folder / "config.json").read_text())
     assert config["interface"] in INTERFACES and config["repo"] == repo
-    assert check_yaml(text, "hyperparams.yaml")
     assert not re.search(r"!(?!new:speechbrain_ext\.)\w|<\w+>", text)
     name = config["interface"].rpartition(".")[2]
     card = ModelCard((folder / "README.md").read_text())

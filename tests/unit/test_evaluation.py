@@ -516,7 +516,7 @@ def shipped(monkeypatch):
         "from_hparams",
         lambda source, **options: asr,
     )
-    # What it must be.
+    # What is loaded is checked to be one.
     monkeypatch.setattr(systems, "PacketLossASR", FakeASR)
     return asr
 

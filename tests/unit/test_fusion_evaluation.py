@@ -115,7 +115,7 @@ def manifest(tmp_path):
 def models(monkeypatch):
     found = {}
 
-    def load(source, run_opts=None):
+    def load(source, run_opts=None, load=None):
         return found.setdefault(str(source), Model())
 
     monkeypatch.setattr(fusion_systems, "load_fusion_model", load)

@@ -16,6 +16,9 @@ from speechbrain.inference.interfaces import foreign_class
 from torch.utils._python_dispatch import _len_torch_dispatch_stack
 
 from speechbrain_ext import inference
+from speechbrain_ext.audio import save_audio
+from speechbrain_ext.cli import main
+from speechbrain_ext.corpora.manifest import write_manifest
 from speechbrain_ext.errors import UserError
 from speechbrain_ext.frontends.light_adapter import LightAdapter
 from speechbrain_ext.inference.allocation import limited_allocation
@@ -563,8 +566,6 @@ def test_the_command_loads_strangers_models_safely(
     model, canary, tmp_path, repository
 ):
     """Exit status 2, one line, nothing run; unless the model is trusted."""
-    from speechbrain_ext.audio import save_audio
-
     save_audio(tmp_path / "in.wav", torch.randn(1600) / 10)
     (model / "hyperparams.yaml").write_text(
         f"{GOOD}x: !apply:os.system [touch '{canary}']\n"
@@ -590,6 +591,27 @@ def test_the_command_loads_strangers_models_safely(
     found = run("--trust-model")
     assert found.returncode == 0, found.stderr
     assert canary.exists() and (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_no_evaluation_runs_a_strangers_model(
+    model, canary, tmp_path, capsys, interface
+):
+    """Whatever kind its config.json says that it is."""
+    save_audio(tmp_path / "speech.wav", torch.randn(32000) / 10)
+    row = {"ID": "a", "duration": 2.0, "wav": tmp_path / "speech.wav"}
+    row |= {"spk_id": "s", "wrd": "one two", "noisy_wav": row["wav"], "snr": 5}
+    write_manifest(tmp_path / "test.csv", [row])
+    (model / "config.json").write_text(json.dumps({"interface": interface}))
+    (model / "hyperparams.yaml").write_text(
+        f"{GOOD}x: !apply:os.system [touch '{canary}']\n"
+    )
+    arguments = ["evaluate", "--model", model, "--data", tmp_path / "test.csv"]
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in (*arguments, "--out", tmp_path / "out")])
+    assert stop.value.code == 2
+    assert "!apply:os.system" in capsys.readouterr().err
+    assert not canary.exists()
 
 
 def test_checking_makes_nothing():

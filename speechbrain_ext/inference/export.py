@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -562,6 +563,8 @@ def _is_trained(module):
 def _yaml():
     yaml = YAML()
     yaml.indent(mapping=4)
+    # A long path stays on its key's line, whatever folder it was trained in.
+    yaml.width = sys.maxsize
     return yaml
 
 

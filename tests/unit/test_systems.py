@@ -176,6 +176,16 @@ def test_a_front_end_moves_to_another_whisper(
     assert isinstance(moved.transcribe_batch(wavs, torch.ones(1))[0], str)
 
 
+def test_a_long_path_stays_on_its_line(make_model, tmp_path, random_whispers):
+    long = tmp_path / ("long-" * 20) / "whisper"
+    long.parent.mkdir()
+    long.symlink_to(random_whispers[80])
+    source = make_model("a", source=TINY)
+    transplant(source, str(long), tmp_path / "moved")
+    text = (tmp_path / "moved" / "hyperparams.yaml").read_text()
+    assert f"    source: {long}\n" in text
+
+
 @pytest.mark.parametrize(
     ("language", "change", "message"),
     [

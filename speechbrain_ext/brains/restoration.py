@@ -12,6 +12,7 @@ from speechbrain.utils.distributed import (
 )
 from torch.nn.functional import pad
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import get_total_norm
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from speechbrain_ext.audio import SAMPLE_RATE
@@ -268,15 +269,47 @@ class RestorationBrain(sb.Brain):
         """Stop before a step that would spoil what was learnt."""
         wrong = [i for i, loss in zip(ids, losses) if not math.isfinite(loss)]
         if wrong:
-            kept = "nothing was saved yet"
-            if self.checkpointer is not None:
-                folder = self.checkpointer.checkpoints_dir
-                kept = f"the last checkpoint in {folder} is good"
-            raise UserError(
-                f"epoch {self.epoch}, batch {self.step} ({', '.join(ids)}): "
-                f"{name} is not finite for {', '.join(wrong)}; {kept}; "
-                "expected a lower learning rate, or other speech"
+            raise self._spoilt(
+                ids, f"{name} is not finite for {', '.join(wrong)}"
             )
+
+    def _spoilt(self, ids, what):
+        kept = "nothing was saved yet"
+        if self.checkpointer is not None:
+            folder = self.checkpointer.checkpoints_dir
+            kept = f"the last checkpoint in {folder} is good"
+        return UserError(
+            f"epoch {self.epoch}, batch {self.step} ({', '.join(ids)}): "
+            f"{what}; {kept}; expected a lower learning rate, or other speech"
+        )
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Remember whose gradients are about to be computed.
+
+        Arguments
+        ---------
+        batch : PaddedBatch
+            The batch.
+        should_step : bool
+            Whether there will be an update.
+        """
+        self.batch_ids = batch.id
+
+    def optimizers_step(self):
+        """Update the parameters, where their gradients are finite.
+
+        Raises
+        ------
+        UserError
+            When a gradient is not finite; nothing was updated. In half
+            precision SpeechBrain's scaler leaves such an update out instead.
+        """
+        if not self.scaler.is_enabled():
+            gradients = (p.grad for p in self.modules.parameters())
+            norm = get_total_norm([g for g in gradients if g is not None])
+            if not norm.isfinite():
+                raise self._spoilt(self.batch_ids, "a gradient is not finite")
+        super().optimizers_step()
 
     @torch.no_grad()
     def _judge(self, restoration):

@@ -325,6 +325,16 @@ class _Loss(torch.nn.Module):
         return losses
 
 
+class _Gradient(_Loss):
+    """The squared distance; its gradient is no number in the second epoch."""
+
+    def forward(self, restoration):
+        losses = FeatureDistance(2)(restoration)
+        if self.brain[0].epoch == 2 and "b" in restoration.ids:
+            losses = losses + (0 * losses).sqrt()
+        return losses
+
+
 def make_brain(criterion, folder=None, **settings):
     from speechbrain.utils.epoch_loop import EpochCounter
 
@@ -361,15 +371,21 @@ def data():
     return SaveableDataLoader(items, collate_fn=PaddedBatch)
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
-    tmp_path,
+@pytest.mark.parametrize(
+    ("criterion", "batch", "what"),
+    [
+        (_Loss, "3 (c)", "distance is not finite for c"),
+        (_Gradient, "2 (b)", "a gradient is not finite"),
+    ],
+)
+def test_what_is_no_number_stops_and_keeps_the_last_checkpoint(
+    tmp_path, criterion, batch, what
 ):
-    brain, counter = make_brain(_Loss(), tmp_path / "save")
+    brain, counter = make_brain(criterion(), tmp_path / "save")
     with pytest.raises(UserError) as caught:
         brain.fit(counter, data(), data())
     message = str(caught.value)
-    assert "epoch 2, batch 3 (c)" in message
-    assert "distance is not finite" in message
+    assert f"epoch 2, batch {batch}: {what}" in message
     assert str(tmp_path / "save") in message
     (kept,) = (tmp_path / "save").iterdir()
     weights = torch.load(kept / "front_end.ckpt", weights_only=True)

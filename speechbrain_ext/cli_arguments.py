@@ -74,7 +74,7 @@ examples:
       --recogniser openai/whisper-base --metrics sdr pesq dnsmos_ovrl
   speechbrain-ext evaluate --model speechVGG=runs/1/model \\
       --data /data/LJSpeech-1.1 --kinds time --sizes 0.1 0.4 --out results
-  speechbrain-ext evaluate --model pretrained/fusion-asr-mini \\
+  speechbrain-ext evaluate --model pretrained/fusion-joint-mini \\
       --data test_1.csv --out results
 
 Writes results.json and results.md, of lost packets also the figure. What is

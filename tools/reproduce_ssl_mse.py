@@ -157,7 +157,7 @@ SNR = Loss(
 MAIN = (paper.SNR, *(loss.name for loss in LOSSES))
 #: Tasks whose models are trained here, with the CPU seconds of a second of speech
 #: in an epoch; the first, in which the judge's encoder reads it, takes more.
-DOWNSTREAM = {paper.ASR: 0.02, paper.IC: 0.002}
+DOWNSTREAM = {paper.ASR: 0.05, paper.IC: 0.01}
 _ENCODING = 0.06
 #: Where it gets its data.
 _DATA = {paper.ASR: "speech", paper.IC: "commands", paper.ASV: "trials"}

@@ -4,8 +4,9 @@ import shutil
 
 import torch
 
-from speechbrain_ext.audio import load_audio, save_audio
+from speechbrain_ext.audio import SAMPLE_RATE, load_audio, save_audio
 from speechbrain_ext.corpora.manifest import read_manifest
+from speechbrain_ext.corpora.noise_mixtures import MixtureReader
 from speechbrain_ext.corruption.loss_models import GilbertElliottLoss
 from speechbrain_ext.corruption.packet_loss import WaveformPacketLoss
 from speechbrain_ext.errors import UserError
@@ -69,17 +70,22 @@ def _from_manifest(manifest, interface):
     rows = read_manifest(manifest)
     fitting = [row for row in rows if _SHORTEST <= row["duration"] <= _LONGEST]
     row = (fitting or rows)[0]
-    lossy = interface in _REPAIR_LOSS
-    noisy = row.get("noisy_wav")
-    signal = load_audio(
-        row["wav"] if lossy or not noisy else noisy,
-        start=row.get("start") or 0.0,
-        duration=min(row["duration"], _LONGEST),
-    )
-    if not lossy:
+    start, duration = row.get("start") or 0.0, min(row["duration"], _LONGEST)
+    if interface not in _REPAIR_LOSS and _is_noisy(row):
+        noisy = MixtureReader().load_pair(row)[1][
+            : round(_LONGEST * SAMPLE_RATE)
+        ]
+        # A sum may pass the full range of a file.
+        return noisy / noisy.abs().max().clamp(min=1.0)
+    signal = load_audio(row["wav"], start=start, duration=duration)
+    if interface not in _REPAIR_LOSS:
         return signal
     damage = WaveformPacketLoss(GilbertElliottLoss(), seed=0)
     damaged, _ = damage(
         signal[None], torch.ones(1), [row["ID"]], epoch=0, rate=_LOSS
     )
     return damaged[0]
+
+
+def _is_noisy(row):
+    return bool(row.get("noisy_wav") or row.get("noise_wav"))

@@ -30,6 +30,7 @@ REPO = "some-org/little-model"
 TOKEN = "hf_of_the_test"
 SHIPPED = (
     "fusion-asr-mini",
+    "fusion-joint-mini",
     "inpainter-mini",
     "mimic-enhance-mini",
     "plc-whisper-base",

@@ -66,6 +66,30 @@ def test_an_enhancer_is_tried_on_a_noisy_recording(folder, interface):
     )
 
 
+def test_a_mixture_is_mixed(tmp_path):
+    speech, noise = 0.9 * torch.ones(48000), 0.5 * torch.randn(16000)
+    for name, signal in (("speech", speech), ("noise", noise)):
+        save_audio(tmp_path / f"{name}.wav", signal)
+    row = {
+        "ID": "u",
+        "duration": 3.0,
+        "wav": tmp_path / "speech.wav",
+        "spk_id": "s",
+        "wrd": "a",
+        "snr": 0.0,
+        "noise": "hiss",
+        "noise_wav": tmp_path / "noise.wav",
+        "noise_start": 0.0,
+    }
+    write_manifest(tmp_path / "test.csv", [row])
+    write_example(tmp_path / "out.wav", [tmp_path], "FusionASR")
+    found = load_audio(tmp_path / "out.wav")
+    # As loud as the speech, and nothing of either is clipped.
+    assert found.abs().max() == pytest.approx(1.0, abs=1e-3)
+    correlation = torch.corrcoef(torch.stack([found[:16000], noise]))[0, 1]
+    assert correlation > 0.99
+
+
 @pytest.mark.parametrize("interface", ["PacketLossASR", "Inpainter"])
 def test_what_repairs_losses_is_tried_on_lossy_speech(folder, interface):
     write_example(folder / "out.wav", [folder], interface)

@@ -49,6 +49,8 @@ class CachedUpstream(nn.Module):
         super().__init__()
         self.upstream = upstream
         self.layers = upstream.layers
+        if hasattr(upstream, "relative_frames"):
+            self.relative_frames = upstream.relative_frames
         self.kept = {}
         self._left = limit_gb * _GB
 
@@ -95,23 +97,3 @@ class CachedUpstream(nn.Module):
             self.kept[key] = layers
             self._left -= size
         return layers
-
-    def relative_frames(self, lengths, samples, frames):
-        """Say where utterances end, in relative positions.
-
-        Arguments
-        ---------
-        lengths : torch.Tensor
-            [batch], relative to the batch's samples.
-        samples, frames : int
-            How many samples and positions the batch has.
-
-        Returns
-        -------
-        torch.Tensor
-            [batch], relative to the batch's positions.
-        """
-        relative_frames = getattr(self.upstream, "relative_frames", None)
-        if relative_frames is None:
-            return lengths
-        return relative_frames(lengths, samples, frames)

@@ -232,7 +232,7 @@ def _load(source, savedir):
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(
-            f"{source}: no recogniser there ({reason[:160]}); "
+            f"{source}: no recogniser there ({reason[:400]}); "
             "expected the folder or hub id of an EncoderDecoderASR"
         ) from error
     return asr, encoder, searcher

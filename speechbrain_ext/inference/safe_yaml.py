@@ -280,7 +280,7 @@ def _check_source(node, file):
         raise _refusal(
             file,
             node,
-            f"source {named[:80]}: expected a hub id, ORG/NAME; a model of "
+            f"source {named[:300]}: expected a hub id, ORG/NAME; a model of "
             "your own that is built on a folder loads by from_hparams or "
             "--trust-model, which trust it",
         )

@@ -1,5 +1,6 @@
 """Audio files in and out: any rate and channel count in, mono float32 out."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -158,3 +159,27 @@ def save_audio(path, signal, sample_rate=SAMPLE_RATE):
     )
     with atomic_write(path) as temporary:
         temporary.write_bytes(audio.getbuffer())
+
+
+def digest_signal(signal):
+    """Name a signal by its samples.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Of any shape.
+
+    Returns
+    -------
+    str
+        Hexadecimal; the same for the same samples only.
+
+    Example
+    -------
+    >>> digest_signal(torch.ones(2)) == digest_signal(torch.tensor([1.0, 1.0]))
+    True
+    >>> digest_signal(torch.ones(2)) == digest_signal(torch.ones(3))
+    False
+    """
+    data = signal.detach().cpu().contiguous().numpy().tobytes()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

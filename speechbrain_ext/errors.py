@@ -37,6 +37,34 @@ class UserError(Exception):
     """
 
 
+def brief(said, most=400):
+    """Put what another library said on one line, for a message of ours.
+
+    Arguments
+    ---------
+    said : object
+        An exception, or a text.
+    most : int
+        How many characters are kept; the middle is left out, for a path or a
+        name may stand at either end.
+
+    Returns
+    -------
+    str
+
+    Example
+    -------
+    >>> brief(ValueError("no such\\n  layer"))
+    'no such layer'
+    >>> brief("0123456789", most=6)
+    '012 ... 789'
+    """
+    line = " ".join(str(said).split())
+    if len(line) <= most:
+        return line
+    return f"{line[: most // 2]} ... {line[-(most // 2) :]}"
+
+
 @contextmanager
 def optional_package(needed_for, extra, key=None):
     """Say in one line that a package, which is optional, is not installed.

@@ -318,7 +318,6 @@ class Reproduction:
         name = paper.robust(task) if in_noise else task
         overrides = {
             "number_of_epochs": epochs,
-            "batch_size": 4,
             "noise_robust": in_noise,
             "upstream_source": JUDGE,
             "n_channels": JUDGE_CHANNELS,

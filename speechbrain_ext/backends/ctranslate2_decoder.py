@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from speechbrain_ext.backends.weights import resolve
 from speechbrain_ext.backends.whisper import language_for, token_limit
-from speechbrain_ext.errors import UserError, optional_package
+from speechbrain_ext.errors import UserError, brief, optional_package
 from speechbrain_ext.files import cache_folder, make_folder_once
 
 #: Utterances that a worker decodes together: more gain nothing on a CPU.
@@ -231,10 +231,9 @@ class CTranslate2Whisper(torch.nn.Module):
                     intra_threads=max(1, self.threads // workers),
                 )
             except (RuntimeError, ValueError) as error:
-                reason = " ".join(str(error).split())[:200]
                 raise UserError(
                     f"{self.source}: CTranslate2 cannot run it on {device} in "
-                    f"{self.compute_type} ({reason})"
+                    f"{self.compute_type} ({brief(error)})"
                 ) from error
         return self._models[key]
 
@@ -360,9 +359,8 @@ def convert_folder(folder, target):
             TransformersConverter(str(folder)).convert(str(target), force=True)
         tokenizer = WhisperTokenizer.from_pretrained(folder)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{folder}: cannot be converted for CTranslate2 ({reason}); is it "
+            f"{folder}: cannot be converted for CTranslate2 ({brief(error)}); is it "
             "a whole Whisper?"
         ) from error
     # Not every folder says which tokens may not come first.

@@ -16,8 +16,13 @@ from torch.nn.utils.rnn import (
     pad_sequence,
 )
 
+from speechbrain_ext.backends.layer_memory import LayerMemory
 from speechbrain_ext.backends.units import BLANK
-from speechbrain_ext.features.frames import inside_frames, mask_padding
+from speechbrain_ext.features.frames import (
+    inside_frames,
+    mask_padding,
+    own_frames,
+)
 from speechbrain_ext.layered import Layered
 
 #: Added to a variance before its root is taken, which has no slope at 0.
@@ -82,21 +87,41 @@ class _Downstream(Layered):
         ``relative_frames``.
     normalise : bool
         As :class:`LayerSum` takes it.
+    memory_gb : float
+        Memory for the layers of training's utterances: nearly all of an epoch
+        goes into the upstream, which says the same in each. Where it is full,
+        and with 0 at once, they are computed every time.
     """
 
-    def __init__(self, upstream, normalise=False):
+    def __init__(self, upstream, normalise=False, memory_gb=0.0):
         super().__init__()
         self.upstream = upstream
         self.layer_sum = LayerSum(len(upstream.layers), normalise)
+        self.memory = LayerMemory(memory_gb) if memory_gb else None
         self.register_state_dict_post_hook(_leave_upstream_out)
         self.register_load_state_dict_post_hook(_forgive_upstream)
 
     def _features(self, feats, lengths):
         """Sum the upstream's layers: [batch, frames, channels]."""
-        layers = self.upstream.representations(
-            feats, lengths, list(self.upstream.layers)
-        )
+        if self.memory is None or feats.requires_grad:
+            return self.layer_sum(self._represent(feats, lengths))
+        whole = torch.ones(1, device=feats.device)
+        # Alone, so that what is kept does not depend on the first batch.
+        found = [
+            self.memory.fetch(
+                wav,
+                lambda: [x[0] for x in self._represent(wav[None], whole)],
+                keep=self.training,
+            )
+            for wav in own_frames(feats, lengths)
+        ]
+        layers = [pad_sequence(x, True).to(feats.device) for x in zip(*found)]
         return self.layer_sum(layers)
+
+    def _represent(self, feats, lengths):
+        """Compute all of the upstream's layers."""
+        names = list(self.upstream.layers)
+        return self.upstream.representations(feats, lengths, names)
 
     def _frame_lengths(self, lengths, samples, frames):
         """Say where utterances end, in relative frames, [batch]."""
@@ -156,6 +181,8 @@ class DownstreamRecogniser(_Downstream):
         Share of what training leaves out behind each LSTM.
     normalise : bool
         As :class:`LayerSum` takes it.
+    memory_gb : float
+        For what the upstream makes of training's utterances; 0 keeps nothing.
 
     Example
     -------
@@ -180,8 +207,9 @@ class DownstreamRecogniser(_Downstream):
         n_layers=2,
         dropout=0.2,
         normalise=False,
+        memory_gb=0.0,
     ):
-        super().__init__(upstream, normalise)
+        super().__init__(upstream, normalise, memory_gb)
         self.units = units
         self.projection = nn.Linear(n_channels, projection)
         self.lstm = nn.LSTM(
@@ -273,6 +301,8 @@ class DownstreamClassifier(_Downstream):
         Width of the linear layer before the mean.
     normalise : bool
         As :class:`LayerSum` takes it.
+    memory_gb : float
+        For what the upstream makes of training's utterances; 0 keeps nothing.
 
     Example
     -------
@@ -294,8 +324,9 @@ class DownstreamClassifier(_Downstream):
         n_channels=768,
         projection=256,
         normalise=False,
+        memory_gb=0.0,
     ):
-        super().__init__(upstream, normalise)
+        super().__init__(upstream, normalise, memory_gb)
         self.labels = labels
         self.sizes = [sizes] if isinstance(sizes, int) else list(sizes)
         self.projection = nn.Linear(n_channels, projection)
@@ -373,6 +404,8 @@ class DownstreamSpeakerEncoder(_Downstream):
         Size of the vector.
     normalise : bool
         As :class:`LayerSum` takes it.
+    memory_gb : float
+        For what the upstream makes of training's utterances; 0 keeps nothing.
 
     Example
     -------
@@ -398,8 +431,9 @@ class DownstreamSpeakerEncoder(_Downstream):
         channels=(512, 512, 512, 512, 1500),
         embedding=512,
         normalise=False,
+        memory_gb=0.0,
     ):
-        super().__init__(upstream, normalise)
+        super().__init__(upstream, normalise, memory_gb)
         self.labels = labels
         self.projection = nn.Linear(n_channels, projection)
         xvector = Xvector(

@@ -16,7 +16,7 @@ from speechbrain_ext.audio import SAMPLE_RATE
 from speechbrain_ext.backends.frozen import Frozen
 from speechbrain_ext.backends.hugging_face import quiet, stored_names
 from speechbrain_ext.backends.weights import SAFETENSORS_OR_PICKLES, resolve
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 
 #: SpeechBrain's lobe by what the model's config.json says it is.
 LOBES = {"wavlm": WavLM, "wav2vec2": Wav2Vec2, "hubert": HuBERT}
@@ -170,10 +170,9 @@ def _load(folder, source):
             )
         _check_weights(lobe, folder, source)
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{source}: cannot be loaded as a self-supervised model "
-            f"({reason}); are its files whole?"
+            f"({brief(error)}); are its files whole?"
         ) from error
     rate = lobe.feature_extractor.sampling_rate
     if rate != SAMPLE_RATE:

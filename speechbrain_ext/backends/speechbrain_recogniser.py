@@ -9,7 +9,7 @@ from torch import nn
 from speechbrain_ext.audio import SAMPLE_RATE
 from speechbrain_ext.backends.perceptual import AttentionDecoding
 from speechbrain_ext.backends.units import plain_words
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 
 #: Samples that an encoder needs, which pools its frames; no word is shorter.
 _SHORTEST = SAMPLE_RATE // 10
@@ -230,9 +230,9 @@ def _load(source, savedir):
         encoder, searcher = asr.mods.encoder, asr.mods.decoder
     # Loading runs the source's YAML file, which can fail in any way.
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = brief(f"{type(error).__name__}: {error}")
         raise UserError(
-            f"{source}: no recogniser there ({reason[:400]}); "
+            f"{source}: no recogniser there ({reason}); "
             "expected the folder or hub id of an EncoderDecoderASR"
         ) from error
     return asr, encoder, searcher

@@ -14,7 +14,7 @@ from speechbrain_ext.backends.frozen import Frozen
 from speechbrain_ext.backends.hugging_face import quiet, stored_names
 from speechbrain_ext.backends.weights import resolve
 from speechbrain_ext.backends.whisper_layers import embed_frames, run_layers
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 
 #: Label of the positions that the cross entropy leaves out.
 IGNORED = -100
@@ -468,9 +468,8 @@ def load_whisper(folder):
             whisper = Whisper(str(folder), save_path=str(folder), freeze=True)
         stored = {name.removeprefix("model.") for name in stored_names(folder)}
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{folder}: cannot be loaded as a Whisper ({reason}); are its "
+            f"{folder}: cannot be loaded as a Whisper ({brief(error)}); are its "
             "files whole?"
         ) from error
     # Transformers would fill the gaps with random weights, and read every

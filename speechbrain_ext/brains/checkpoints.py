@@ -8,7 +8,7 @@ import yaml
 from speechbrain.utils.checkpoints import CKPT_PREFIX, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 from speechbrain_ext.files import describe
 
 _UNFINISHED = "unfinished."
@@ -116,10 +116,9 @@ class AtomicCheckpointer(Checkpointer):
             pickle.UnpicklingError,
             yaml.YAMLError,
         ) as error:
-            first_line = str(error).splitlines()[0] if str(error) else ""
             raise UserError(
                 f"{checkpoint.path}: the checkpoint cannot be loaded "
-                f"({type(error).__name__}: {first_line[:120]}); expected one "
+                f"({type(error).__name__}: {brief(error)}); expected one "
                 "of this recipe and settings; remove that folder to go on "
                 "from an earlier one"
             ) from error

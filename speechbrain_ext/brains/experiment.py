@@ -23,7 +23,7 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.run_opts import RunOptions
 
-from speechbrain_ext.errors import UserError, exit_on_user_error
+from speechbrain_ext.errors import UserError, brief, exit_on_user_error
 
 
 def parse_arguments(argv=None):
@@ -204,8 +204,7 @@ def load_hparams(hparams_file, overrides):
             return load_hyperpyyaml(file, overrides)
         except (yaml.YAMLError, ruamel.yaml.YAMLError) as error:
             raise UserError(
-                f"{hparams_file}: not valid YAML "
-                f"({' '.join(str(error).split())[:160]})"
+                f"{hparams_file}: not valid YAML ({brief(error)})"
             ) from error
         except ValueError as error:
             missing = re.match(r"'(\w+)' is a !PLACEHOLDER", str(error))

@@ -252,48 +252,36 @@ class RestorationBrain(sb.Brain):
             The weighted sum, averaged over the utterances.
         """
         total = 0.0
+        self.batch_ids = predictions.ids
         for name, criterion in self.modules.criteria.items():
             if self.epoch > self.last_epochs.get(name, self.epoch):
                 continue
             losses = criterion(predictions)
             values = losses.detach().tolist()
             if stage == sb.Stage.TRAIN:
-                self._check_finite(name, predictions.ids, values)
+                self._check_finite(name, values)
             self.losses[name].update(zip(predictions.ids, values))
             total = total + self.weights[name] * losses.mean()
         if stage != sb.Stage.TRAIN and self.metric is not None:
             self.judged.update(zip(predictions.ids, self._judge(predictions)))
         return total
 
-    def _check_finite(self, name, ids, losses):
+    def _check_finite(self, name, losses):
         """Stop before a step that would spoil what was learnt."""
+        ids = self.batch_ids
         wrong = [i for i, loss in zip(ids, losses) if not math.isfinite(loss)]
         if wrong:
-            raise self._spoilt(
-                ids, f"{name} is not finite for {', '.join(wrong)}"
-            )
+            raise self._spoilt(f"{name} is not finite for {', '.join(wrong)}")
 
-    def _spoilt(self, ids, what):
+    def _spoilt(self, what):
         kept = "nothing was saved yet"
         if self.checkpointer is not None:
             folder = self.checkpointer.checkpoints_dir
             kept = f"the last checkpoint in {folder} is good"
         return UserError(
-            f"epoch {self.epoch}, batch {self.step} ({', '.join(ids)}): "
+            f"epoch {self.epoch}, batch {self.step} ({', '.join(self.batch_ids)}): "
             f"{what}; {kept}; expected a lower learning rate, or other speech"
         )
-
-    def on_fit_batch_start(self, batch, should_step):
-        """Remember whose gradients are about to be computed.
-
-        Arguments
-        ---------
-        batch : PaddedBatch
-            The batch.
-        should_step : bool
-            Whether there will be an update.
-        """
-        self.batch_ids = batch.id
 
     def optimizers_step(self):
         """Update the parameters, where their gradients are finite.
@@ -308,7 +296,7 @@ class RestorationBrain(sb.Brain):
             gradients = (p.grad for p in self.modules.parameters())
             norm = get_total_norm([g for g in gradients if g is not None])
             if not norm.isfinite():
-                raise self._spoilt(self.batch_ids, "a gradient is not finite")
+                raise self._spoilt("a gradient is not finite")
         super().optimizers_step()
 
     @torch.no_grad()

@@ -8,7 +8,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.nn.utils.rnn import pad_sequence
 
+from speechbrain_ext.audio import digest_signal
 from speechbrain_ext.errors import UserError
+from speechbrain_ext.features.frames import own_frames
 from speechbrain_ext.files import atomic_write
 
 
@@ -76,7 +78,8 @@ class CleanFeatureCache:
             When an utterance's clean signal is not the one that was kept, or a
             file cannot be written.
         """
-        signals = [_digest_signal(row) for row in _own(restoration)]
+        own = own_frames(restoration.clean, restoration.frame_lengths)
+        signals = [digest_signal(row) for row in own]
         kept = [
             self._read(name, signal)
             for name, signal in zip(restoration.ids, signals)
@@ -85,15 +88,13 @@ class CleanFeatureCache:
             device = restoration.clean.device
             return [pad_sequence(rows, True).to(device) for rows in zip(*kept)]
         outputs = compute()
-        frames = outputs[0].shape[1]
-        ends = (frame_lengths(restoration, frames) * frames).round()
-        for row, end in enumerate(ends.clamp(min=1).int().tolist()):
-            if kept[row] is None:
-                self._write(
-                    restoration.ids[row],
-                    signals[row],
-                    [output[row, :end] for output in outputs],
-                )
+        lengths = frame_lengths(restoration, outputs[0].shape[1])
+        found = zip(*(own_frames(output, lengths) for output in outputs))
+        for name, signal, old, new in zip(
+            restoration.ids, signals, kept, found, strict=True
+        ):
+            if old is None:
+                self._write(name, signal, new)
         return outputs
 
     def _file(self, name):
@@ -127,20 +128,8 @@ class CleanFeatureCache:
             save_file(tensors, temporary, {"id": name, "signal": signal})
 
 
-def _own(restoration):
-    """Each utterance's clean features, before its end."""
-    clean = restoration.clean
-    ends = (restoration.frame_lengths * clean.shape[1]).round().int().tolist()
-    return [row[:end] for row, end in zip(clean.cpu(), ends)]
-
-
 def _digest(text):
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _digest_signal(signal):
-    data = signal.contiguous().numpy().tobytes()
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _fingerprint(model, setting):

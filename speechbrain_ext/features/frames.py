@@ -56,6 +56,30 @@ def inside_frames(lengths, frames):
     return length_to_mask(ends, frames, dtype=torch.bool)
 
 
+def own_frames(x, lengths):
+    """Split a batch into utterances without their padding.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        [batch, frames, ...].
+    lengths : torch.Tensor
+        [batch], relative.
+
+    Returns
+    -------
+    list of torch.Tensor
+        [frames, ...] each; each utterance has one frame at least.
+
+    Example
+    -------
+    >>> own_frames(torch.ones(2, 4), torch.tensor([1.0, 0.5]))
+    [tensor([1., 1., 1., 1.]), tensor([1., 1.])]
+    """
+    ends = (lengths * x.shape[1]).round().clamp(min=1).int().tolist()
+    return [row[:end] for row, end in zip(x, ends)]
+
+
 def window_share(samples, window, hop_length, frames):
     """Average a mark on samples under the windows of a spectrum.
 

@@ -16,7 +16,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml import YAML
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy, fetch
 
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 from speechbrain_ext.inference.classes import IN_CTRANSLATE2, INTERFACES
 from speechbrain_ext.inference.model_files import ModelFiles
 from speechbrain_ext.weight_files import load_weights
@@ -359,7 +359,7 @@ def read_interface(files):
         ) from error
     if not isinstance(named, str) or named not in INTERFACES:
         raise UserError(
-            f"{file}: interface {str(named)[:80]}: not a class that models may "
+            f"{file}: interface {brief(named)}: not a class that models may "
             f"name; expected one of {', '.join(INTERFACES)}"
         )
     return named.rpartition(".")[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 from speechbrain_ext.inference.allocation import limited_allocation
 from speechbrain_ext.inference.classes import CLASSES, import_class
 
@@ -174,8 +174,7 @@ def check_yaml(text, file):
 
 
 def _unreadable(file, error):
-    reason = " ".join(str(error).split())
-    return UserError(f"{file}: not readable as YAML ({reason[:200]})")
+    return UserError(f"{file}: not readable as YAML ({brief(error)})")
 
 
 def _refusal(file, node, message):
@@ -280,7 +279,7 @@ def _check_source(node, file):
         raise _refusal(
             file,
             node,
-            f"source {named[:300]}: expected a hub id, ORG/NAME; a model of "
+            f"source {brief(named)}: expected a hub id, ORG/NAME; a model of "
             "your own that is built on a folder loads by from_hparams or "
             "--trust-model, which trust it",
         )
@@ -324,9 +323,9 @@ def _make(loader, name, node):
         RuntimeError,
         MemoryError,
     ) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = brief(f"{type(error).__name__}: {error}")
         raise _refusal(
-            loader.file, node, f"{_NEW}{name}: cannot be made ({reason[:160]})"
+            loader.file, node, f"{_NEW}{name}: cannot be made ({reason})"
         ) from error
 
 

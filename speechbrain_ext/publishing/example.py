@@ -70,14 +70,18 @@ def _from_manifest(manifest, interface):
     rows = read_manifest(manifest)
     fitting = [row for row in rows if _SHORTEST <= row["duration"] <= _LONGEST]
     row = (fitting or rows)[0]
-    start, duration = row.get("start") or 0.0, min(row["duration"], _LONGEST)
-    if interface not in _REPAIR_LOSS and _is_noisy(row):
-        noisy = MixtureReader().load_pair(row)[1][
-            : round(_LONGEST * SAMPLE_RATE)
-        ]
+    if interface not in _REPAIR_LOSS and (
+        row.get("noisy_wav") or row.get("noise_wav")
+    ):
+        _, noisy = MixtureReader().load_pair(row)
         # A sum may pass the full range of a file.
-        return noisy / noisy.abs().max().clamp(min=1.0)
-    signal = load_audio(row["wav"], start=start, duration=duration)
+        noisy = noisy / noisy.abs().max().clamp(min=1.0)
+        return noisy[: round(_LONGEST * SAMPLE_RATE)]
+    signal = load_audio(
+        row["wav"],
+        start=row.get("start") or 0.0,
+        duration=min(row["duration"], _LONGEST),
+    )
     if interface not in _REPAIR_LOSS:
         return signal
     damage = WaveformPacketLoss(GilbertElliottLoss(), seed=0)
@@ -85,7 +89,3 @@ def _from_manifest(manifest, interface):
         signal[None], torch.ones(1), [row["ID"]], epoch=0, rate=_LOSS
     )
     return damaged[0]
-
-
-def _is_noisy(row):
-    return bool(row.get("noisy_wav") or row.get("noise_wav"))

@@ -8,7 +8,7 @@ from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError
 
 from speechbrain_ext import __version__
-from speechbrain_ext.errors import UserError
+from speechbrain_ext.errors import UserError, brief
 from speechbrain_ext.files import describe
 from speechbrain_ext.publishing.folder import make_hub_folder
 
@@ -122,7 +122,7 @@ def _asked(repo, call, **arguments):
         said = getattr(error, "server_message", None) or str(error)
         raise UserError(
             f"--push {repo}: {constants.ENDPOINT} refuses (HTTP {status}): "
-            f"{' '.join(said.split())[:200]}; expected a token that may write "
+            f"{brief(said)}; expected a token that may write "
             "there"
         ) from error
     except _TRANSPORT_ERROR as error:
